@@ -1,0 +1,1 @@
+"""Stages of the data, in flow order, and the pure modules they share."""

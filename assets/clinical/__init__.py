@@ -1,0 +1,1 @@
+"""Clinical tables: dbt marts, published to the lake."""

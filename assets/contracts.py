@@ -1,0 +1,215 @@
+"""Contracts of the feature tables: what a row is, column by column.
+
+    contract -> schema of the lake table -> Feast view -> columns of a training frame
+
+A contract is written once, beside the science that fills it; schema, Feast view and feature
+dictionary are derived from it. What does not belong here: reading files, writing tables.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import polars as pl
+
+from assets.errors import ContractViolation
+from assets.names import encode
+
+
+class Modality(StrEnum):
+    """What a file of a patient can be; the vocabulary of the samplesheet."""
+
+    SNV = "snv"
+    SV = "sv"
+    CNV = "cnv"
+    EXPRESSION = "expression"
+    FUSION = "fusion"
+    CT = "ct"
+    SMEAR = "smear"
+    NOTE = "note"
+
+
+class Status(StrEnum):
+    """What became of an assay: three different things, never mixed with a negative result."""
+
+    PERFORMED = "performed"
+    FAILED = "failed"
+    NOT_PERFORMED = "not_performed"
+
+
+class Known(StrEnum):
+    """When a column is known, relative to the index event (diagnosis) of its patient."""
+
+    AT_INDEX = "at_index"
+    AFTER_INDEX = "after_index"
+
+
+UTC_TIME = pl.Datetime("us", "UTC")
+
+#: Columns before the features of every table.
+KEY_COLUMNS: dict[str, pl.DataType] = {
+    "patient_id": pl.String(),
+    "event_timestamp": UTC_TIME,
+    "created_timestamp": UTC_TIME,
+}
+
+#: Columns after the features of every table: where the row came from.
+PROVENANCE_COLUMNS: dict[str, pl.DataType] = {
+    "reference_build": pl.String(),
+    "tool": pl.String(),
+    "site": pl.String(),
+    "source_sha256": pl.String(),
+    "code_version": pl.String(),
+    "run_id": pl.String(),
+}
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One scalar column.
+
+    Parameters
+    ----------
+    name
+        Domain name (``BCR::ABL1``); the column is called :attr:`column`.
+    dtype
+        Polars type of the values; every value may be null (assay failed, nothing to measure).
+    unit
+        Unit of the values (``1`` for counts and flags).
+    description
+        What the value means, for a clinician-analyst.
+    known
+        When it is known relative to the index event.
+    """
+
+    name: str
+    dtype: pl.DataType
+    unit: str
+    description: str
+    known: Known = Known.AT_INDEX
+
+    @property
+    def column(self) -> str:
+        """Safe column name, see :mod:`assets.names`."""
+        return encode(self.name)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A wide block: one float32 vector per row, positions named by the dictionary of its axis.
+
+    Parameters
+    ----------
+    name
+        Column of the vector.
+    axis
+        Dictionary that names the positions (``gene``); several blocks may share one.
+    unit, description, known
+        As for :class:`Feature`.
+    fill
+        Value of a position that a row does not mention: 0.0 where absence in a performed assay
+        is a zero (burden of a gene without variants), NaN where it is unknown (a gene that the
+        quantification did not cover).
+    """
+
+    name: str
+    axis: str
+    unit: str
+    description: str
+    fill: float
+    known: Known = Known.AT_INDEX
+
+
+@dataclass(frozen=True)
+class Contract:
+    """One feature table: a row per patient and event time.
+
+    Parameters
+    ----------
+    table
+        Name of the lake table, the Dagster asset and the Feast view.
+    modality
+        Name before ``_performed``; a :class:`Modality` or ``clinical``.
+    description
+        For the Dagster UI and the feature dictionary.
+    code_version
+        Changes whenever the same file would give other values.
+    features, blocks
+        The columns, in order.
+    """
+
+    table: str
+    modality: str
+    description: str
+    code_version: str
+    features: tuple[Feature, ...] = ()
+    blocks: tuple[Block, ...] = ()
+
+    @property
+    def performed_column(self) -> str:
+        """Flag that tells a measured row from a failed assay."""
+        return f"{self.modality}_performed"
+
+    def schema(self) -> dict[str, pl.DataType]:
+        """Column name -> Polars type of the lake table, in order."""
+        return {
+            **KEY_COLUMNS,
+            self.performed_column: pl.Boolean(),
+            **{feature.column: feature.dtype for feature in self.features},
+            **{block.name: pl.List(pl.Float32()) for block in self.blocks},
+            **PROVENANCE_COLUMNS,
+        }
+
+    def check(self, rows: pl.DataFrame) -> None:
+        """Refuse rows that do not fit.
+
+        Raises
+        ------
+        ContractViolation
+            If columns or types differ, a key is null, a number is infinite, or a patient has two
+            rows of one event time in ``rows``.
+        """
+        expected = pl.Schema(self.schema())
+        if rows.schema != expected:
+            wrong = _difference(expected, rows.schema)
+            raise ContractViolation("rows do not fit the table", where=self.table, got=wrong)
+        keys = [*KEY_COLUMNS, self.performed_column, "source_sha256", "code_version", "run_id"]
+        for column in keys:
+            if rows[column].null_count():
+                raise ContractViolation(
+                    f"column {column} must not be null",
+                    where=self.table,
+                    got=f"{rows[column].null_count()} null values",
+                )
+        for feature in self.features:
+            if feature.dtype.is_float():
+                bad = rows[feature.column].is_infinite().sum()
+                if bad:
+                    raise ContractViolation(
+                        f"column {feature.column} must be finite or null",
+                        where=self.table,
+                        got=f"{bad} infinite values",
+                    )
+        duplicates = rows.select("patient_id", "event_timestamp").is_duplicated().sum()
+        if duplicates:
+            raise ContractViolation(
+                "a patient has one row per event time",
+                where=self.table,
+                got=f"{duplicates} rows that share theirs",
+            )
+
+
+def _difference(expected: pl.Schema, got: pl.Schema) -> str:
+    missing = [name for name in expected if name not in got]
+    extra = [name for name in got if name not in expected]
+    other = [
+        f"{name} as {got[name]} instead of {expected[name]}"
+        for name in expected
+        if name in got and got[name] != expected[name]
+    ]
+    parts = [
+        f"missing {', '.join(missing)}" if missing else "",
+        f"unknown {', '.join(extra)}" if extra else "",
+        ", ".join(other),
+        "" if missing or extra or other else "another column order",
+    ]
+    return "; ".join(part for part in parts if part)

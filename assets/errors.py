@@ -1,0 +1,135 @@
+"""Errors of OncoFrame: one tree, one sentence each.
+
+    OncoFrameError
+    ├── BadInput                 permanent: the same file fails the same way again
+    │   ├── SamplesheetError     the samplesheet itself is wrong; nothing runs
+    │   ├── FileMissing          the sheet names a file that is not there
+    │   ├── EmptyFile            zero bytes, or no header
+    │   ├── TruncatedFile        compressed stream or text ends early
+    │   ├── WrongFormat          not the format its row says
+    │   ├── MissingSample        a VCF header without the sample that is needed
+    │   └── ImpossibleValue      a value that cannot be measured (NaN, negative count, VAF of 3)
+    ├── WorkerDied               the process that read the file was killed (permanent)
+    ├── TimedOut                 the patient took longer than allowed (permanent)
+    ├── Unavailable              storage or network did not answer (transient: tried again)
+    ├── ContractViolation        rows that do not fit their table; nothing is written
+    ├── StudyError               a study file, frame or model request that cannot be met
+    └── SettingsError            a setting that cannot be used
+
+Pure Python: raised by pure modules, carried across processes by the driver, printed by the
+command line, stored in the ledger. Nothing here knows Dagster.
+"""
+
+from typing import Any
+
+
+class OncoFrameError(Exception):
+    """A problem said in one sentence: where, what, expected, got, and what to do.
+
+    Parameters
+    ----------
+    what
+        The problem, in words; never a patient's value.
+    where
+        File, row, table or setting it concerns.
+    expected, got
+        What the reader expected and what it met.
+    hint
+        What the user can do about it.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        expected: str | None = None,
+        got: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.what = what
+        self.where = where
+        self.expected = expected
+        self.got = got
+        self.hint = hint
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        sentence = f"{self.where}: {self.what}" if self.where else self.what
+        if self.expected is not None:
+            sentence += f"; expected {self.expected}"
+        if self.got is not None:
+            sentence += f"{',' if self.expected is not None else ';'} got {self.got}"
+        sentence += "." if not sentence.endswith(".") else ""
+        return f"{sentence} {self.hint}" if self.hint else sentence
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Keyword-only attributes are lost by Exception's own pickling, which takes only args.
+        return (_rebuild, (type(self), self.__dict__))
+
+    @property
+    def name(self) -> str:
+        """Class name, as the ledger and ``--json`` report it."""
+        return type(self).__name__
+
+
+def _rebuild(cls: type[OncoFrameError], state: dict[str, Any]) -> OncoFrameError:
+    error = cls(state["what"])
+    error.__dict__.update(state)
+    return error
+
+
+class BadInput(OncoFrameError):
+    """A file or table that is wrong and stays wrong until somebody replaces it."""
+
+
+class SamplesheetError(BadInput):
+    """The samplesheet cannot be used."""
+
+
+class FileMissing(BadInput):
+    """A named file does not exist."""
+
+
+class EmptyFile(BadInput):
+    """A file without content."""
+
+
+class TruncatedFile(BadInput):
+    """A file that ends before its format says it should."""
+
+
+class WrongFormat(BadInput):
+    """A file that is not what its row says."""
+
+
+class MissingSample(BadInput):
+    """A call file that carries no sample to read."""
+
+
+class ImpossibleValue(BadInput):
+    """A value outside what can be measured."""
+
+
+class WorkerDied(OncoFrameError):
+    """The worker process was killed while it read this patient's file."""
+
+
+class TimedOut(OncoFrameError):
+    """The patient took longer than the time allowed per patient."""
+
+
+class Unavailable(OncoFrameError):
+    """Storage or network failed in a way that may pass."""
+
+
+class ContractViolation(OncoFrameError):
+    """Rows that do not fit the contract of their table."""
+
+
+class StudyError(OncoFrameError):
+    """A study, frame or model request that cannot be met."""
+
+
+class SettingsError(OncoFrameError):
+    """A setting that cannot be used."""

@@ -1,0 +1,1 @@
+"""Expression: RNA quantification to features."""

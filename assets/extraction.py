@@ -1,0 +1,114 @@
+"""What an extractor is: one landed file in, one feature row out, every record accounted for.
+
+    LandedFile -> extract -> Extraction
+
+The seam between the science (``assets/<stage>/*.py``) and the per-patient driver. Pure: values
+only, all of them picklable, so that an extractor runs in a worker process.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import polars as pl
+
+from assets.contracts import Status
+
+#: A scalar feature value; None where the file does not say.
+FeatureValue = float | int | bool | str | None
+
+
+@dataclass(frozen=True)
+class LandedFile:
+    """One row of the samplesheet, with the hash of its file.
+
+    Parameters
+    ----------
+    path
+        Local path or ``s3://`` address; empty unless the assay was performed.
+    collected_on
+        Specimen or scan date, UTC; becomes the row's ``event_timestamp``.
+    sha256
+        Hash of the file (of a folder: of its sorted names and hashes); of the row's own text
+        where there is no file.
+    """
+
+    patient_id: str
+    modality: str
+    path: str
+    collected_on: datetime
+    status: Status
+    reference_build: str | None
+    tool: str | None
+    site: str | None
+    sha256: str
+
+
+@dataclass(frozen=True)
+class BlockValues:
+    """Named values of a wide block for one patient.
+
+    Parameters
+    ----------
+    names
+        Position names (gene symbols or Ensembl ids), unique within the patient.
+    values : (len(names),) array of float32
+        Their values, in the unit of the block.
+    """
+
+    names: pl.Series
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """Features of one file and the account of its records.
+
+    ``records == used + sum(filtered.values()) + sum(failed.values())`` always holds.
+
+    Parameters
+    ----------
+    records
+        Records (variants, genes, fusion calls) in the file.
+    used
+        Records that count towards at least one feature.
+    filtered
+        Reason -> number of records left out by a documented rule.
+    failed
+        Reason -> number of records that could not be read though the file as a whole can.
+    features
+        Domain name -> value, for every feature of the contract.
+    blocks
+        Block name -> named values, for every block of the contract.
+    """
+
+    records: int
+    used: int
+    filtered: dict[str, int]
+    failed: dict[str, int]
+    features: dict[str, FeatureValue]
+    blocks: dict[str, BlockValues] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        accounted = self.used + sum(self.filtered.values()) + sum(self.failed.values())
+        if accounted != self.records:
+            msg = f"{self.records} records, but used, filtered and failed add up to {accounted}"
+            raise ValueError(msg)
+
+
+class Extractor(Protocol):
+    """A pure function from a local file or folder to its features.
+
+    Raises
+    ------
+    assets.errors.BadInput
+        If the file as a whole is not what its row says.
+    assets.errors.Unavailable
+        If it could not be read this time.
+    """
+
+    def __call__(self, path: Path, *, reference_build: str | None) -> Extraction:
+        """Features of the file at ``path``."""
+        ...

@@ -1,0 +1,1 @@
+"""Genomics: variant and fusion calls to features."""

@@ -1,0 +1,147 @@
+"""The lake: append-only, bitemporal Delta tables, checked against their contract on write.
+
+    rows -> Contract.check -> Delta append -> scan (current or pinned version)
+
+A correction is a new row with a later ``created_timestamp``; no row is changed or removed. Wide
+blocks are vectors whose positions an append-only dictionary names. What does not belong here:
+what the columns mean (contracts), who failed (ledger), what a model may see (frames).
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+from deltalake import DeltaTable, write_deltalake
+from filelock import FileLock
+
+from assets.contracts import UTC_TIME, Contract
+
+#: Columns of a dictionary table: what stands at a position of the vectors of an axis.
+DICTIONARY_SCHEMA = pl.Schema({"position": pl.Int32(), "name": pl.String()})
+
+
+class Lake:
+    """Delta tables below one folder.
+
+    Parameters
+    ----------
+    root
+        Folder of the tables; created on first write.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, table: str) -> Path:
+        """Folder of one table."""
+        return self.root / table
+
+    def exists(self, table: str) -> bool:
+        """Whether the table was ever written."""
+        return DeltaTable.is_deltatable(str(self.path(table)))
+
+    def version(self, table: str) -> int | None:
+        """Newest Delta version, or None for a table that was never written."""
+        return DeltaTable(self.path(table)).version() if self.exists(table) else None
+
+    def tables(self) -> list[str]:
+        """Names of all tables, sorted."""
+        if not self.root.is_dir():
+            return []
+        return sorted(p.name for p in self.root.iterdir() if (p / "_delta_log").is_dir())
+
+    @contextmanager
+    def lock(self, table: str) -> Iterator[None]:
+        """Hold the only right to write a table, across processes of this machine.
+
+        Delta itself lets two appends pass each other; what must be read before it is written
+        (positions of a dictionary, rows that another run may have written) needs this.
+        """
+        folder = self.root / ".locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f"{table}.lock"):
+            yield
+
+    def append(self, table: str, rows: pl.DataFrame) -> int:
+        """Append rows and return the Delta version that holds them."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        write_deltalake(self.path(table), rows.to_arrow(), mode="append")
+        return DeltaTable(self.path(table)).version()
+
+    def append_features(self, contract: Contract, rows: pl.DataFrame) -> int:
+        """Append rows of a feature table.
+
+        Raises
+        ------
+        assets.errors.ContractViolation
+            If the rows do not fit; nothing is written then.
+        """
+        contract.check(rows)
+        return self.append(contract.table, rows)
+
+    def scan(self, table: str, *, version: int | None = None) -> pl.LazyFrame:
+        """Lazy rows of a table as of a Delta version (default: the newest)."""
+        return pl.scan_delta(str(self.path(table)), version=version)
+
+    def scan_features(self, contract: Contract, *, version: int | None = None) -> pl.LazyFrame:
+        """Lazy rows of a feature table; without rows if it was never written."""
+        if not self.exists(contract.table):
+            return pl.LazyFrame(schema=contract.schema())
+        return self.scan(contract.table, version=version)
+
+    def dictionary(self, axis: str, *, version: int | None = None) -> pl.DataFrame:
+        """Positions of an axis, ascending: ``position``, ``name``."""
+        table = dictionary_table(axis)
+        if not self.exists(table):
+            return pl.DataFrame(schema=DICTIONARY_SCHEMA)
+        return self.scan(table, version=version).sort("position").collect()
+
+    def extend_dictionary(self, axis: str, names: pl.Series) -> pl.DataFrame:
+        """Give every name a position, new ones after all old ones, and return the dictionary.
+
+        Parameters
+        ----------
+        axis
+            Name of the axis (``gene``).
+        names
+            Names that rows about to be written use; new ones are appended in sorted order, so
+            that a position never moves.
+        """
+        with self.lock(dictionary_table(axis)):
+            known = self.dictionary(axis)
+            new = names.unique().drop_nulls().sort()
+            new = new.filter(~new.is_in(known["name"].implode()))
+            if new.is_empty():
+                return known
+            added = pl.DataFrame(
+                {"position": range(len(known), len(known) + len(new)), "name": new},
+                schema=DICTIONARY_SCHEMA,
+            )
+            self.append(dictionary_table(axis), added)
+            return pl.concat([known, added])
+
+
+def dictionary_table(axis: str) -> str:
+    """Name of the lake table with the positions of an axis."""
+    return f"dictionary_{axis}"
+
+
+def latest_rows(
+    rows: pl.LazyFrame, *, by: Sequence[str], known_by: datetime | None = None
+) -> pl.LazyFrame:
+    """Newest version of each row, as it was known at a time.
+
+    Parameters
+    ----------
+    rows
+        Rows with ``created_timestamp`` and the columns of ``by``.
+    by
+        Key of a row, for example ``("patient_id", "event_timestamp")``.
+    known_by
+        Rows learned later are ignored; None takes all.
+    """
+    if known_by is not None:
+        rows = rows.filter(pl.col("created_timestamp") <= pl.lit(known_by, dtype=UTC_TIME))
+    return rows.sort("created_timestamp").unique(by, keep="last", maintain_order=True)

@@ -1,0 +1,1 @@
+"""Models: training and tracking of a study."""

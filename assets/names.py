@@ -1,0 +1,49 @@
+r"""Column names: a bijection between the field's names and names every tool accepts.
+
+    "BCR::ABL1" -> encode -> "BCR_u3a__u3a_ABL1" -> decode -> "BCR::ABL1"
+
+Feast's DuckDB store breaks on ``:`` and on a trailing ``_x`` or ``_y`` (the suffixes of a pandas
+merge), LightGBM on ``: [ ] , { } "``, XGBoost on ``[ ] <``. Letters, digits and underscores pass
+unchanged; every other character becomes ``_u<hex>_``. Two names differ after encoding if they
+differed before, also when only in case.
+"""
+
+import re
+
+_ESCAPE = re.compile(r"_u([0-9a-f]+)_")
+# An underscore that would read like the start of an escape is escaped itself.
+_UNSAFE = re.compile(r"[^A-Za-z0-9_]|_(?=u[0-9a-f])")
+_MERGE_SUFFIX = re.compile(r"_[xy]$")
+
+
+def _escape(character: str) -> str:
+    return f"_u{ord(character):x}_"
+
+
+def encode(name: str) -> str:
+    """Safe column name of a domain name; ASCII letters, digits and underscores only.
+
+    Parameters
+    ----------
+    name
+        Any non-empty text, for example ``TP53[R175H]``.
+
+    Raises
+    ------
+    ValueError
+        If the name is empty.
+    """
+    if not name:
+        msg = "a column needs a name; got an empty one"
+        raise ValueError(msg)
+    safe = _UNSAFE.sub(lambda match: _escape(match[0]), name)
+    if safe[0].isdigit():
+        safe = _escape(safe[0]) + safe[1:]
+    if _MERGE_SUFFIX.search(safe):
+        safe = safe[:-1] + _escape(safe[-1])
+    return safe
+
+
+def decode(column: str) -> str:
+    """Domain name of a safe column name; the inverse of :func:`encode`."""
+    return _ESCAPE.sub(lambda m: chr(int(m[1], 16)), column)

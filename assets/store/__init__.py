@@ -1,0 +1,1 @@
+"""Feature store: registration of the lake tables with Feast."""

@@ -1,0 +1,1 @@
+"""Training frames: point-in-time joins of a study."""

@@ -1,0 +1,1 @@
+"""Feast: entity, views, services and the offline store over the lake."""

@@ -1,0 +1,1 @@
+"""Models and their evaluation on frames and arrays: no Dagster, no Feast."""

@@ -1,0 +1,1 @@
+"""Dagster wiring: definitions, settings, resources, partitions, driver, jobs, command line."""
