@@ -10,6 +10,7 @@
     │   ├── MissingSample        a VCF header without the sample that is needed
     │   └── ImpossibleValue      a value that cannot be measured (NaN, negative count, VAF of 3)
     ├── WorkerDied               the process that read the file was killed (permanent)
+    ├── ExtractorFailed          an extractor met what it does not know: a defect of ours
     ├── TimedOut                 the patient took longer than allowed (permanent)
     ├── Unavailable              storage or network did not answer (transient: tried again)
     ├── ContractViolation        rows that do not fit their table; nothing is written
@@ -113,6 +114,10 @@ class ImpossibleValue(BadInput):
 
 class WorkerDied(OncoFrameError):
     """The worker process was killed while it read this patient's file."""
+
+
+class ExtractorFailed(OncoFrameError):
+    """The extractor stopped with an error outside this tree: a defect of the extractor."""
 
 
 class TimedOut(OncoFrameError):

@@ -81,7 +81,8 @@ class Extraction:
     features
         Domain name -> value, for every feature of the contract.
     blocks
-        Block name -> named values, for every block of the contract.
+        Block name -> named values, for every block of the contract; None where the file cannot
+        tell (variants without gene annotation), which is not a vector of zeros.
     """
 
     records: int
@@ -89,13 +90,22 @@ class Extraction:
     filtered: dict[str, int]
     failed: dict[str, int]
     features: dict[str, FeatureValue]
-    blocks: dict[str, BlockValues] = field(default_factory=dict)
+    blocks: dict[str, BlockValues | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         accounted = self.used + sum(self.filtered.values()) + sum(self.failed.values())
         if accounted != self.records:
             msg = f"{self.records} records, but used, filtered and failed add up to {accounted}"
             raise ValueError(msg)
+
+
+@dataclass(frozen=True)
+class ReadFile:
+    """One file as read: the hash of its bytes and what they hold (None: the assay failed)."""
+
+    file: LandedFile
+    sha256: str
+    extraction: Extraction | None
 
 
 class Extractor(Protocol):

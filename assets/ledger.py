@@ -90,10 +90,13 @@ def current(lake: Lake) -> pl.DataFrame:
     """Last attempt of every patient and modality, sorted by both; columns of :data:`SCHEMA`."""
     if not lake.exists(TABLE):
         return pl.DataFrame(schema=SCHEMA)
+    return last_attempts(lake.scan(TABLE)).collect()
+
+
+def last_attempts(entries: pl.LazyFrame) -> pl.LazyFrame:
+    """Last attempt of every patient and modality among some entries, sorted by both."""
     return (
-        lake.scan(TABLE)
-        .sort("last_seen", "attempts")
+        entries.sort("last_seen", "attempts")
         .unique(["patient_id", "modality"], keep="last", maintain_order=True)
         .sort("patient_id", "modality")
-        .collect()
     )

@@ -1,0 +1,129 @@
+"""Who is in a training frame, and why the others are not.
+
+cohort, labels, ledger (as known at a time) -> select -> index time and label per patient
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+from assets import ledger
+from assets.contracts import UTC_TIME
+from assets.errors import StudyError
+from assets.lake import Lake, latest_rows
+from assets.ledger import Outcome
+from ml.study import Study
+
+COHORT = "cohort"
+LABELS = "labels"
+
+#: Why a patient is not in a frame; the sidecar counts and names them.
+NO_LABEL = "no label"
+QUARANTINED = "a file of the patient is in quarantine"
+RARE_CLASS = "class with fewer patients than the study asks for"
+
+
+@dataclass(frozen=True)
+class Population:
+    """Patients of a study.
+
+    Parameters
+    ----------
+    members
+        ``patient_id``, ``index_timestamp``, ``label``; sorted by patient.
+    excluded
+        ``patient_id``, ``reason``; sorted by patient.
+    """
+
+    members: pl.DataFrame
+    excluded: pl.DataFrame
+
+
+def select_population(
+    lake: Lake, study: Study, *, known_by: datetime, versions: dict[str, int | None]
+) -> Population:
+    """Patients with a label, an index time, consent and readable files.
+
+    Parameters
+    ----------
+    lake
+        Holds the tables ``cohort``, ``labels`` and the ledger.
+    study
+        Which label, and what leaves a patient out.
+    known_by
+        Rows learned later are not looked at.
+    versions
+        Table -> Delta version to read.
+
+    Raises
+    ------
+    StudyError
+        If nobody is left.
+    """
+
+    def newest(table: str, by: tuple[str, ...]) -> pl.DataFrame:
+        if versions[table] is None:
+            raise StudyError(
+                f"the lake has no table {table}",
+                where=f"study {study.name}",
+                hint="Run 'oncoframe run' on a landing zone with clinical tables first.",
+            )
+        rows = lake.scan(table, version=versions[table])
+        return latest_rows(rows, by=by, known_by=known_by).collect()
+
+    cohort = newest(COHORT, ("patient_id",)).select(
+        "patient_id", "exclusion_reason", index_timestamp="event_timestamp"
+    )
+    labels = (
+        newest(LABELS, ("patient_id", "label_name", "label_version"))
+        .filter(label_name=study.label.name, label_version=study.label.version)
+        .select("patient_id", label="label_value")
+    )
+    candidates = (
+        cohort.join(labels, on="patient_id", how="left")
+        .join(_quarantined(lake, known_by, versions[ledger.TABLE]), on="patient_id", how="left")
+        .with_columns(reason=_reason(study))
+    )
+    candidates = _without_rare_classes(candidates, study.label.min_patients_per_class)
+    members = candidates.filter(pl.col("reason").is_null())
+    excluded = candidates.drop_nulls("reason").select("patient_id", "reason").sort("patient_id")
+    if members.is_empty():
+        reasons = ", ".join(
+            f"{count} {why}" for why, count in excluded["reason"].value_counts().iter_rows()
+        )
+        raise StudyError("no patient is left", where=f"study {study.name}", got=reasons)
+    return Population(
+        members.select("patient_id", "index_timestamp", "label").sort("patient_id"), excluded
+    )
+
+
+def _reason(study: Study) -> pl.Expr:
+    reason = pl.when(pl.col("exclusion_reason").is_not_null()).then(pl.col("exclusion_reason"))
+    reason = reason.when(pl.col("label").is_null()).then(pl.lit(NO_LABEL))
+    for value, why in study.label.exclude.items():
+        reason = reason.when(pl.col("label") == value).then(pl.lit(f"label {value}: {why}"))
+    return reason.when(pl.col("quarantined").is_not_null()).then(pl.lit(QUARANTINED))
+
+
+def _without_rare_classes(candidates: pl.DataFrame, floor: int) -> pl.DataFrame:
+    left_in = pl.col("reason").is_null()
+    size = left_in.sum().over("label")
+    return candidates.with_columns(
+        reason=pl.when(left_in & (size < floor)).then(pl.lit(RARE_CLASS)).otherwise("reason")
+    )
+
+
+def _quarantined(lake: Lake, known_by: datetime, version: int | None) -> pl.DataFrame:
+    if version is None:
+        return pl.DataFrame(schema={"patient_id": pl.String(), "quarantined": pl.Boolean()})
+    entries = lake.scan(ledger.TABLE, version=version).filter(
+        pl.col("last_seen") <= pl.lit(known_by, dtype=UTC_TIME)
+    )
+    return (
+        ledger.last_attempts(entries)
+        .filter(pl.col("outcome").is_in([Outcome.QUARANTINED, Outcome.RETRY_LATER]))
+        .select("patient_id", quarantined=pl.lit(value=True))
+        .unique()
+        .collect()
+    )

@@ -1,0 +1,210 @@
+"""Commands on data: simulate, import, run, status, extract.
+
+landing zone -> run -> status; a single file -> extract
+"""
+
+from collections import Counter
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from assets import ledger
+from assets.contracts import Modality
+from assets.errors import FileMissing
+from assets.extraction import Extraction
+from assets.extractors import EXTRACTORS
+from assets.lake import Lake
+from assets.ledger import Outcome
+from orchestration.cli.output import BAD_FILE, QUARANTINED, AsJson, Home, command, table
+from orchestration.settings import Settings
+
+commands = typer.Typer()
+
+
+class Importer(StrEnum):
+    """Public downloads that can be converted."""
+
+    BEATAML = "beataml"
+
+
+class Specimens(StrEnum):
+    """Which specimens of a patient are landed."""
+
+    INITIAL = "initial"
+    ALL = "all"
+
+
+@commands.command()
+def simulate(
+    folder: Annotated[Path, typer.Argument(help="New landing zone.")],
+    patients: Annotated[int, typer.Option(min=1, help="Number of patients.")] = 60,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 1,
+    corrupt: Annotated[int, typer.Option(min=0, help="Patients with one broken file each.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Write a synthetic leukemia cohort in real file formats, with its truth in truth.json.
+
+    Example: oncoframe simulate landing --patients 60 --seed 1 --corrupt 3
+    """
+    from assets.landing.simulate.cohort import simulate as write_cohort
+
+    with command(as_json=as_json) as output:
+        with output.progress() as progress, progress.count("simulate") as report:
+            summary = write_cohort(
+                folder, patients=patients, seed=seed, corrupt=corrupt, progress=report
+            )
+        output.say(f"{patients} patients in {folder}; run them: oncoframe run --landing {folder}")
+        output.result(asdict(summary))
+
+
+@commands.command(name="import")
+def import_(
+    name: Annotated[Importer, typer.Argument(help="Which download it is.")],
+    source: Annotated[Path, typer.Argument(help="Folder of the download.")],
+    landing: Annotated[Path, typer.Option(help="Landing zone to write.")],
+    specimens: Annotated[
+        Specimens, typer.Option(help="The initial specimen of a patient, or also later ones.")
+    ] = Specimens.INITIAL,
+    as_json: AsJson = False,
+) -> None:
+    """Convert a public download into a landing zone.
+
+    Example: oncoframe import beataml ~/downloads/beataml2 --landing landing
+    """
+    from assets.landing.importers.beataml import import_beataml
+
+    importers = {Importer.BEATAML: import_beataml}
+    with command(as_json=as_json) as output:
+        with output.progress() as progress, progress.count(f"import {name}") as report:
+            summary = importers[name](source, landing, specimens=specimens.value, progress=report)
+        counts = table(f"Imported from {source}", ["what"], ["count"])
+        for key, value in asdict(summary).items():
+            counts.add_row(key, str(value))
+        output.say(counts, f"Run it: oncoframe run --landing {landing}")
+        output.result(asdict(summary))
+
+
+@commands.command()
+def run(
+    landing: Annotated[
+        str | None, typer.Option(help="Landing zone; default: the one of the last run.")
+    ] = None,
+    only: Annotated[str | None, typer.Option(help="One stage, for example genomics.")] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Register patients and materialise all that is new or replaced.
+
+    Exit code 3 says that some patients are in quarantine; see: oncoframe status --failed
+
+    Example: oncoframe run --landing landing
+    """
+    _run(landing, only, home, retry=False, as_json=as_json)
+
+
+@commands.command()
+def status(
+    failed: Annotated[bool, typer.Option("--failed", help="Who failed, and why.")] = False,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what became of the patients, by modality.
+
+    Example: oncoframe status --failed
+    """
+    with command(as_json=as_json) as output:
+        entries = ledger.current(Lake(Settings.load(home=home).lake_dir))
+        if failed:
+            bad = entries.filter(
+                entries["outcome"].is_in([Outcome.QUARANTINED, Outcome.RETRY_LATER])
+            )
+            columns = ["patient_id", "modality", "error", "message", "file", "attempts"]
+            shown = table(f"{len(bad)} failures", columns[:4])
+            for row in bad.select(columns[:4]).iter_rows():
+                shown.add_row(*row)
+            output.say(shown)
+            output.result({"failed": bad.select(columns).to_dicts()})
+            return
+        outcomes = Counter(zip(entries["modality"], entries["outcome"], strict=True))
+        patients = entries["patient_id"].n_unique()
+        shown = table(f"{patients} patients", ["modality"], list(Outcome))
+        counts = {
+            modality: {outcome.value: outcomes[modality, outcome] for outcome in Outcome}
+            for modality in sorted(set(entries["modality"]))
+        }
+        for modality, by_outcome in counts.items():
+            shown.add_row(modality, *map(str, by_outcome.values()))
+        output.say(shown)
+        output.result({"patients": patients, "modalities": counts})
+
+
+@commands.command()
+def extract(
+    modality: Annotated[Modality, typer.Argument(help="What the file is.")],
+    path: Annotated[Path, typer.Argument(help="File or folder.")],
+    genome: Annotated[str | None, typer.Option(help="Genome build, for example GRCh38.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read one file and show its features and what became of every record.
+
+    Exit code 4 says that the file cannot be used.
+
+    Example: oncoframe extract snv tumour.vcf.gz --genome GRCh38 --json
+    """
+    with command(as_json=as_json, exit_code=BAD_FILE) as output:
+        if modality not in EXTRACTORS:
+            known = ", ".join(EXTRACTORS)
+            raise typer.BadParameter(f"no extractor for {modality} yet; there are: {known}")
+        if not path.exists():
+            raise FileMissing("the file is not there", where=str(path))
+        found = EXTRACTORS[modality].extract(path, reference_build=genome)
+        shown = table(f"{modality} features of {path.name}", ["feature"], ["value"])
+        for name, value in found.features.items():
+            shown.add_row(name, "" if value is None else f"{value}")
+        output.say(shown, _account(found))
+        output.result(
+            {
+                "modality": modality,
+                "status": "performed",
+                "records": found.records,
+                "used": found.used,
+                "filtered": sum(found.filtered.values()),
+                "failed": sum(found.failed.values()),
+                "filter_reasons": found.filtered,
+                "failure_reasons": found.failed,
+                "features": found.features,
+                "blocks": {
+                    name: dict(zip(block.names.to_list(), block.values.tolist(), strict=True))
+                    for name, block in found.blocks.items()
+                },
+            }
+        )
+
+
+def _account(found: Extraction) -> str:
+    reasons = {**found.filtered, **found.failed}
+    listed = "; ".join(f"{reason}: {number}" for reason, number in reasons.items())
+    return f"{found.records} records, {found.used} used" + (f"; {listed}" if listed else "")
+
+
+def _run(
+    landing: str | None, only: str | None, home: Path | None, *, retry: bool, as_json: bool
+) -> None:
+    from orchestration.pipeline import Pipeline, open_instance
+
+    with command(as_json=as_json) as output:
+        settings = Settings.load(home=home, landing=landing)
+        with output.progress() as progress, open_instance(settings.dagster_dir) as instance:
+            report = Pipeline(settings, instance, progress).run(only=only, retry=retry)
+        settings.remember_landing()
+        output.say(
+            f"{report.patients} patients: {report.ok} computed, {report.skipped} unchanged, "
+            f"{report.quarantined} in quarantine; {report.seconds:.1f} s"
+        )
+        output.result(asdict(report))
+    if report.quarantined:
+        output.say("Why: oncoframe status --failed")
+        raise typer.Exit(QUARANTINED)

@@ -1,0 +1,123 @@
+"""The command ``oncoframe``: all commands, and those on the whole: demo, ui.
+
+simulate -> run -> train -> where to look
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestration.cli import data, studies
+from orchestration.cli.output import AsJson, Home, command
+from orchestration.settings import PROJECT, Settings
+
+DEMO_STUDY = "synthetic_leukemia"
+
+app = typer.Typer(
+    name="oncoframe",
+    help="Per-patient oncology data assets, point-in-time training frames and tracked models. "
+    "Research software; it gives no medical advice.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.add_typer(data.commands)
+app.add_typer(studies.commands)
+
+
+@app.command()
+def demo(
+    patients: Annotated[int, typer.Option(min=30, help="Number of patients.")] = 60,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same cohort.")] = 1,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Simulate a cohort, run the whole line on it, train a model, and say where to look.
+
+    Example: oncoframe demo --patients 60
+    """
+    from assets.landing.simulate.cohort import simulate
+    from orchestration.pipeline import Pipeline, open_instance
+
+    with command(as_json=as_json) as output:
+        start = time.monotonic()
+        settings = Settings.load(home=home)
+        landing = settings.home / "landing"
+        settings = Settings.load(home=home, landing=str(landing))
+        with output.progress() as progress, open_instance(settings.dagster_dir) as instance:
+            with progress.count("simulate") as report:
+                simulate(landing, patients=patients, seed=seed, corrupt=3, progress=report)
+            pipeline = Pipeline(settings, instance, progress)
+            ran = pipeline.run()
+            settings.remember_landing()
+            trained = pipeline.train(DEMO_STUDY)
+        best = trained["best"]
+        result = {
+            "home": str(settings.home),
+            "patients": ran.patients,
+            "quarantined": ran.quarantined,
+            "study": DEMO_STUDY,
+            "accuracy": best["accuracy"],
+            "macro_f1": best["macro_f1"],
+            "seconds": round(time.monotonic() - start, 2),
+        }
+        output.say(
+            studies.result_table(trained),
+            f"{ran.patients} synthetic patients, {ran.quarantined} with a broken file on purpose "
+            "(oncoframe status --failed), "
+            f"{result['seconds']:.0f} s. Look around: oncoframe ui",
+        )
+        output.result(result)
+
+
+@app.command()
+def ui(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Dagster's port.")] = 3000,
+    mlflow_port: Annotated[int, typer.Option(help="MLflow's port.")] = 5000,
+    home: Home = None,
+) -> None:
+    """Open the Dagster UI (with its daemon) and the MLflow UI until Ctrl-C.
+
+    Example: oncoframe ui --port 3000
+    """
+    from orchestration.pipeline import open_instance
+
+    with command(as_json=False) as output:
+        settings = Settings.load(home=home)
+        open_instance(settings.dagster_dir).dispose()
+        settings.mlflow_db.parent.mkdir(parents=True, exist_ok=True)
+        environment = {
+            **os.environ,
+            "DAGSTER_HOME": str(settings.dagster_dir),
+            "ONCOFRAME_HOME": str(settings.home),
+            "DO_NOT_TRACK": "1",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        }
+        binaries = Path(sys.executable).parent
+        dagster = [
+            str(binaries / "dagster"), "dev", "--workspace", str(PROJECT / "workspace.yaml"),
+            "--host", host, "--port", str(port),
+        ]  # fmt: skip
+        mlflow = [
+            str(binaries / "mlflow"), "server", "--host", host, "--port", str(mlflow_port),
+            "--backend-store-uri", f"sqlite:///{settings.mlflow_db}",
+            "--artifacts-destination", str(settings.mlflow_artifacts),
+        ]  # fmt: skip
+        output.say(f"Dagster  http://{host}:{port}", f"MLflow   http://{host}:{mlflow_port}")
+        servers = [
+            subprocess.Popen(arguments, env=environment, cwd=PROJECT)
+            for arguments in (dagster, mlflow)
+        ]
+        try:
+            for server in servers:
+                server.wait()
+        except KeyboardInterrupt:
+            for server in servers:
+                server.send_signal(signal.SIGINT)

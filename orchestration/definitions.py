@@ -1,0 +1,27 @@
+"""The code location: assets of every stage, jobs, schedules and the resources they share.
+
+assets/<stage>/defs.py + jobs + schedules + resources -> defs -> Dagster UI and command line
+"""
+
+from pathlib import Path
+
+import dagster as dg
+
+from orchestration.jobs import JOBS, SCHEDULES
+from orchestration.progress import Progress
+from orchestration.resources import resources
+from orchestration.settings import Settings
+
+
+def build(settings: Settings, progress: Progress | None = None) -> dg.Definitions:
+    """Everything that Dagster knows of OncoFrame, on the home of some settings."""
+    return dg.Definitions.merge(
+        dg.load_from_defs_folder(path_within_project=Path(__file__).parent),
+        dg.Definitions(jobs=JOBS, schedules=SCHEDULES, resources=resources(settings, progress)),
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Code location of the default home, or of ``ONCOFRAME_HOME``."""
+    return build(Settings.load())

@@ -1,0 +1,239 @@
+"""The main job as a sequence of Dagster runs, for the command line and the job ``everything``.
+
+landed_files -> per-patient features, a run per chunk -> clinical tables -> registry -> frame, model
+
+Each step is a Dagster run of its own, because Dagster skips what depends on a per-patient asset in
+the run that leaves a patient out. A step whose input did not change is not run: the run that last
+worked on the same input is found by its tag.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from assets.catalog import feature_contracts
+from assets.contracts import Modality
+from assets.extractors import EXTRACTORS
+from assets.lake import Lake
+from assets.landing import files, intake
+from assets.landing.samplesheet import read_samplesheet
+from assets.ledger import Outcome
+from orchestration.driver import Driver
+from orchestration.groups import group
+from orchestration.progress import Progress
+from orchestration.settings import PROJECT, Settings
+
+#: Dagster's own console log; progress bars and ledger say the same to people.
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+#: Run tag: hash of what the run worked on.
+INPUT_TAG = "oncoframe/input_sha256"
+_DONE = (Outcome.OK, Outcome.NOT_PERFORMED)
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a run over the landing zone came to, in patients.
+
+    Parameters
+    ----------
+    patients
+        In the samplesheet.
+    ok
+        Computed in this run without an error.
+    quarantined
+        With a file that could not be read, now or before.
+    skipped
+        With nothing to compute.
+    seconds
+        Wall-clock time.
+    """
+
+    patients: int
+    ok: int
+    quarantined: int
+    skipped: int
+    seconds: float
+
+
+class Pipeline:
+    """Runs the stages of one home in order.
+
+    Parameters
+    ----------
+    settings
+        Of the home.
+    instance
+        Dagster instance that records the runs.
+    progress
+        Where long work shows how far it is.
+    """
+
+    def __init__(
+        self, settings: Settings, instance: dg.DagsterInstance, progress: Progress
+    ) -> None:
+        self.settings = settings
+        self.instance = instance
+        self.progress = progress
+        self.lake = Lake(settings.lake_dir)
+        self.driver = Driver(self.lake, settings)
+
+    def run(self, *, only: str | None = None, retry: bool = False) -> RunReport:
+        """Materialise what is new, replaced or (``retry``) failed before.
+
+        Parameters
+        ----------
+        only
+            Stage to stop at (``genomics``, ``expression``, ``clinical``, ``store``); default all.
+        retry
+            Read quarantined files again though they did not change.
+        """
+        start = time.monotonic()
+        self._land()
+        computed = self._features(only, retry=retry)
+        if only in (None, "clinical"):
+            self._unless_done("clinical", self._clinical_input())
+        if only in (None, "store"):
+            self._unless_done("store", _hash(repr(feature_contracts())))
+        patients = set(intake.landed(self.lake)["patient_id"])
+        failed = patients & {
+            entry.patient_id for modality in EXTRACTORS for entry in self.driver.failed(modality)
+        }
+        return RunReport(
+            patients=len(patients),
+            ok=len(computed - failed),
+            quarantined=len(failed),
+            skipped=len(patients - computed - failed),
+            seconds=round(time.monotonic() - start, 2),
+        )
+
+    def train(self, study: str) -> dict[str, Any]:
+        """New frame and new model of a study; returns what ``train --json`` prints."""
+        keys = [dg.AssetKey([kind, study]) for kind in ("training_frame", "trained_model")]
+        result = self.materialize(keys)
+        [event] = result.asset_materializations_for_node(keys[1].to_python_identifier())
+        return dict(event.metadata["result"].value)
+
+    def build_frame(
+        self, study: str, *, as_of: str | None = None, modalities: Sequence[str] | None = None
+    ) -> str:
+        """Frame of a study as a Dagster run; returns its id."""
+        key = dg.AssetKey(["training_frame", study])
+        config = {"as_of": as_of, "modalities": list(modalities) if modalities else None}
+        result = self.materialize([key], config={key: config})
+        [event] = result.asset_materializations_for_node(key.to_python_identifier())
+        return str(event.metadata["frame_id"].value)
+
+    def materialize(
+        self,
+        keys: Sequence[dg.AssetKey],
+        *,
+        config: dict[dg.AssetKey, Any] | None = None,
+        tags: dict[str, str] | None = None,
+    ) -> dg.ExecuteInProcessResult:
+        """One Dagster run over some assets; raises what the asset raised."""
+        ops = {
+            key.to_python_identifier(): {"config": value} for key, value in (config or {}).items()
+        }
+        return self._job.execute_in_process(
+            instance=self.instance,
+            asset_selection=list(keys),
+            run_config={**_QUIET, **({"ops": ops} if ops else {})},
+            tags=tags,
+        )
+
+    def _land(self) -> None:
+        """Check the samplesheet, and take the landing zone in if something changed."""
+        key = self.settings.mrn_key
+        sheet = read_samplesheet(
+            self.settings.require_landing(),
+            mrn_key=key.get_secret_value().encode() if key else None,
+        )
+        if intake.changed(self.lake, sheet):
+            self.materialize([dg.AssetKey(intake.TABLE)])
+
+    def _features(self, only: str | None, *, retry: bool) -> set[str]:
+        stale = {
+            modality: self._stale(modality, retry=retry)
+            for modality in EXTRACTORS
+            if only is None or self._stage(EXTRACTORS[modality].contract.table) == group(only)
+        }
+        patients = sorted({patient for some in stale.values() for patient in some})
+        size = self.settings.chunk_patients
+        for first in range(0, len(patients), size):
+            chunk = set(patients[first : first + size])
+            config = {
+                dg.AssetKey(EXTRACTORS[modality].contract.table): {
+                    "patients": sorted(chunk.intersection(some)),
+                    "retry": retry,
+                }
+                for modality, some in stale.items()
+                if chunk.intersection(some)
+            }
+            self.materialize(list(config), config=config)
+        return set(patients)
+
+    def _stale(self, modality: Modality, *, retry: bool) -> list[str]:
+        """Patients to read, to note in the ledger, or of whose success Dagster does not know."""
+        patients = intake.landed(self.lake)["patient_id"].unique().sort().to_list()
+        plan = self.driver.plan(modality, patients, retry=retry)
+        told = self.instance.get_materialized_partitions(
+            dg.AssetKey(EXTRACTORS[modality].contract.table)
+        )
+        untold = {e.patient_id for e in plan.settled if e.outcome in _DONE} - told
+        stale = {task.patient_id for task in plan.tasks} | {e.patient_id for e in plan.news()}
+        return sorted(stale | untold)
+
+    def _unless_done(self, stage: str, input_sha256: str) -> None:
+        tags = {INPUT_TAG: f"{stage}-{input_sha256}"}
+        done = dg.RunsFilter(tags=tags, statuses=[dg.DagsterRunStatus.SUCCESS])
+        if self.instance.get_run_records(done, limit=1):
+            return
+        with self.progress.task(stage, 1) as advance:
+            keys = self._definitions.resolve_asset_graph().asset_keys_for_group(group(stage))
+            self.materialize(sorted(keys), tags=tags)
+            advance()
+
+    def _clinical_input(self) -> str:
+        """Hash of the clinical tables and of the models that read them."""
+        clinical = files.join(self.settings.require_landing(), "clinical")
+        sources = [
+            path
+            for path in sorted((PROJECT / "dbt_clinical").rglob("*"))
+            if path.suffix in {".sql", ".yml"} and "target" not in path.parts
+        ]
+        landed = files.sha256(clinical) if files.exists(clinical) else ""
+        return _hash(landed + "".join(files.local_sha256(path) for path in sources))
+
+    def _stage(self, table: str) -> str:
+        graph = self._definitions.resolve_asset_graph()
+        return str(graph.get(dg.AssetKey(table)).group_name)
+
+    @cached_property
+    def _definitions(self) -> dg.Definitions:
+        # Loading Feast and dbt takes seconds, which a run without work does not spend.
+        from orchestration.definitions import build  # noqa: PLC0415
+
+        return build(self.settings, self.progress)
+
+    @cached_property
+    def _job(self) -> dg.JobDefinition:
+        return self._definitions.resolve_implicit_global_asset_job_def()
+
+
+def open_instance(folder: Path) -> dg.DagsterInstance:
+    """Dagster instance of a home, with telemetry off; created on first use."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "dagster.yaml"
+    if not config.exists():
+        config.write_text((Path(__file__).parent / "dagster.yaml").read_text())
+    return dg.DagsterInstance.from_config(str(folder))
+
+
+def _hash(text: str) -> str:
+    return sha256(text.encode()).hexdigest()

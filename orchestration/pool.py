@@ -1,0 +1,138 @@
+"""The process pool: each task ends alone, whatever its file does to the worker.
+
+    tasks -> worker processes -> result or typed error per task, in order of completion
+
+A worker that crashes, hangs or runs out of memory costs its task only; transient errors are tried
+again with exponential backoff while other tasks go on. What a task means is the driver's business.
+"""
+
+import heapq
+import itertools
+import multiprocessing
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
+from typing import Self
+
+from pebble import ProcessExpired, ProcessPool
+
+from assets.errors import ExtractorFailed, OncoFrameError, TimedOut, Unavailable, WorkerDied
+from assets.extraction import ReadFile
+from orchestration.settings import Settings
+from orchestration.worker import Task, limit_threads, prepare, read_patient
+
+#: Tasks handed to the pool per worker: enough to keep it busy, few enough to bound memory.
+_AHEAD = 4
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A task that ended: what was read, or the error; and after how many tries."""
+
+    task: Task
+    result: list[ReadFile] | OncoFrameError
+    tries: int
+
+
+class WorkerPool:
+    """Worker processes for one run; a context manager that leaves none behind.
+
+    Parameters
+    ----------
+    settings
+        Number of workers, time and memory per patient, backoff of transient errors.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._pool: ProcessPool | None = None
+
+    def __enter__(self) -> Self:
+        limit_threads()
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["orchestration.worker"])
+        self._pool = ProcessPool(
+            max_workers=self._settings.workers,
+            initializer=prepare,
+            initargs=[self._settings.worker_memory_mb],
+            context=context,
+        )
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._pool is not None:
+            self._pool.stop()
+            self._pool.join()
+
+    def run(self, tasks: Iterable[Task]) -> Iterator[Finished]:
+        """Yield every task once, as it ends for good."""
+        todo = iter(tasks)
+        running: dict[Future[list[ReadFile]], tuple[Task, int]] = {}
+        later: list[tuple[float, int, Task, int]] = []
+        tickets = itertools.count()
+        room = _AHEAD * self._settings.workers
+        while True:
+            while len(running) < room and (ready := _next(todo, later)):
+                running[self._schedule(ready[0])] = ready
+            if not running and not later:
+                return
+            pause = max(0.0, later[0][0] - time.monotonic()) if later else None
+            if not running:
+                time.sleep(pause or 0.0)
+                continue
+            for future in wait(running, timeout=pause, return_when=FIRST_COMPLETED).done:
+                task, tries = running.pop(future)
+                result = self._outcome(future, task)
+                if isinstance(result, Unavailable) and tries < self._settings.retry_tries:
+                    due = time.monotonic() + self._wait_s(tries)
+                    heapq.heappush(later, (due, next(tickets), task, tries + 1))
+                else:
+                    yield Finished(task, result, tries)
+
+    def _schedule(self, task: Task) -> "Future[list[ReadFile]]":
+        if self._pool is None:
+            msg = "the pool is used outside its context"
+            raise RuntimeError(msg)
+        return self._pool.schedule(
+            read_patient, args=[task], timeout=self._settings.patient_timeout_s
+        )
+
+    def _wait_s(self, tries: int) -> float:
+        return self._settings.retry_wait_s * self._settings.retry_factor ** (tries - 1)
+
+    def _outcome(
+        self, future: "Future[list[ReadFile]]", task: Task
+    ) -> list[ReadFile] | OncoFrameError:
+        error = future.exception()
+        if error is None:
+            return future.result()
+        if isinstance(error, OncoFrameError):
+            return error
+        where = ", ".join(file.path for file in task.files if file.path)
+        if isinstance(error, TimeoutError):
+            allowed = f"at most {self._settings.patient_timeout_s:g} s"
+            return TimedOut("reading the file took too long", where=where, expected=allowed)
+        if isinstance(error, ProcessExpired):
+            return WorkerDied(
+                "the worker process died while it read the file",
+                where=where,
+                got=f"exit code {error.exitcode}",
+                hint="The file may be damaged, or need more memory than worker_memory_mb.",
+            )
+        return ExtractorFailed(
+            "the extractor stopped with an error it does not know",
+            where=where,
+            got=type(error).__name__,
+            hint="This is a defect of the extractor; please report it.",
+        )
+
+
+def _next(
+    todo: Iterator[Task], later: list[tuple[float, int, Task, int]]
+) -> tuple[Task, int] | None:
+    if later and later[0][0] <= time.monotonic():
+        _, _, task, tries = heapq.heappop(later)
+        return task, tries
+    task_or_none = next(todo, None)
+    return None if task_or_none is None else (task_or_none, 1)

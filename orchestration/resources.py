@@ -1,0 +1,22 @@
+"""Resources: pure objects built from the settings, shared by the assets under one name each."""
+
+from typing import Any
+
+from dagster_dbt import DbtCliResource
+
+from assets.lake import Lake
+from orchestration.driver import Driver
+from orchestration.progress import Progress
+from orchestration.settings import PROJECT, Settings
+
+
+def resources(settings: Settings, progress: Progress | None = None) -> dict[str, Any]:
+    """Resource key -> object, for one home."""
+    lake = Lake(settings.lake_dir)
+    return {
+        "settings": settings,
+        "lake": lake,
+        "driver": Driver(lake, settings),
+        "progress": progress or Progress(),
+        "dbt": DbtCliResource(project_dir=str(PROJECT / "dbt_clinical")),
+    }

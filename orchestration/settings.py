@@ -1,0 +1,162 @@
+"""Settings: the only reader of the environment; everything else receives values.
+
+    command line > ONCOFRAME_* variables > <home>/settings.yaml > defaults
+
+Constants that change what a feature means are no settings: they are code, with a code version.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+from assets.errors import SettingsError
+
+PROJECT = Path(__file__).resolve().parent.parent
+SETTINGS_FILE = "settings.yaml"
+
+
+class Settings(BaseSettings):
+    """Where things are and how much of the machine a run may use.
+
+    Parameters
+    ----------
+    home
+        Folder of lake, Dagster, Feast and MLflow state.
+    landing
+        Folder or ``s3://`` address of the landing zone; the one last run, unless told.
+    workers
+        Processes that read patients' files.
+    chunk_patients
+        Patients per Dagster run; a run costs 0.3 s whatever its size.
+    commit_patients
+        Patients per lake commit: what a kill can cost.
+    patient_timeout_s
+        Longest time one patient and modality may take.
+    worker_memory_mb
+        Address space of one worker; a file that needs more costs its patient only.
+    retry_wait_s, retry_factor, retry_tries
+        Exponential backoff of transient errors (I/O, throttling).
+    mrn_key
+        Secret that turns medical record numbers into pseudonyms.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="ONCOFRAME_", extra="forbid", frozen=True)
+
+    home: Path = Path(".oncoframe")
+    landing: str | None = None
+    workers: PositiveInt = Field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    chunk_patients: PositiveInt = 500
+    commit_patients: PositiveInt = 100
+    patient_timeout_s: PositiveFloat = 900.0
+    worker_memory_mb: PositiveInt = 4096
+    retry_wait_s: PositiveFloat = 15.0
+    retry_factor: PositiveFloat = 1.5
+    retry_tries: PositiveInt = 8
+    mrn_key: SecretStr | None = None
+
+    @classmethod
+    def load(cls, **given: Any) -> Self:
+        """Settings of a home, with values given on the command line first.
+
+        Raises
+        ------
+        SettingsError
+            If a value cannot be used; the sentence names the setting.
+        """
+        values = {name: value for name, value in given.items() if value is not None}
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"])
+            raise SettingsError(
+                first["msg"],
+                where=f"setting {name}",
+                hint=f"It comes from the command line, ONCOFRAME_{name.upper()} or {SETTINGS_FILE}",
+            ) from error
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order of the sources; the home decides which settings file is read."""
+        del dotenv_settings, file_secret_settings
+        home = init_settings().get("home") or env_settings().get("home") or ".oncoframe"
+        file = YamlConfigSettingsSource(settings_cls, Path(home) / SETTINGS_FILE)
+        return init_settings, env_settings, file
+
+    def model_post_init(self, _: Any) -> None:
+        """Make the home absolute, so that a change of folder does not move it."""
+        object.__setattr__(self, "home", self.home.expanduser().resolve())
+
+    @property
+    def lake_dir(self) -> Path:
+        """Delta tables."""
+        return self.home / "lake"
+
+    @property
+    def dagster_dir(self) -> Path:
+        """Dagster instance: runs, events, schedules (``DAGSTER_HOME``)."""
+        return self.home / "dagster"
+
+    @property
+    def frames_dir(self) -> Path:
+        """Training frames, one folder per frame id."""
+        return self.home / "frames"
+
+    @property
+    def clinical_db(self) -> Path:
+        """DuckDB file that dbt builds."""
+        return self.home / "clinical.duckdb"
+
+    @property
+    def mlflow_db(self) -> Path:
+        """SQLite file of the tracking store."""
+        return self.home / "mlflow" / "mlflow.db"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        """Folder of models and figures."""
+        return self.home / "mlflow" / "artifacts"
+
+    def mrn_secret(self) -> bytes | None:
+        """Key of the pseudonyms, as bytes."""
+        return self.mrn_key.get_secret_value().encode() if self.mrn_key else None
+
+    def require_landing(self) -> str:
+        """Address of the landing zone.
+
+        Raises
+        ------
+        SettingsError
+            If none is known.
+        """
+        if self.landing is None:
+            raise SettingsError(
+                "no landing zone is known",
+                where="setting landing",
+                hint="Name it: oncoframe run --landing DIR.",
+            )
+        return self.landing
+
+    def remember_landing(self) -> None:
+        """Write the landing zone to the settings file, for the UI and the schedules."""
+        file = self.home / SETTINGS_FILE
+        values = yaml.safe_load(file.read_text()) if file.exists() else None
+        if (values or {}).get("landing") != self.landing:
+            self.home.mkdir(parents=True, exist_ok=True)
+            file.write_text(yaml.safe_dump({**(values or {}), "landing": self.landing}))

@@ -1,0 +1,76 @@
+"""What runs in a worker process: one patient's files of one modality through the extractor.
+
+    Task -> local copy -> hash -> extract -> ReadFile, or a typed error
+
+Imported by every worker, so nothing heavy stands here: no Dagster, no Feast, no lake.
+"""
+
+import os
+import resource
+import signal
+from dataclasses import dataclass
+
+from assets.contracts import Modality, Status
+from assets.errors import OncoFrameError, Unavailable, WorkerDied
+from assets.extraction import LandedFile, ReadFile
+from assets.extractors import EXTRACTORS
+from assets.landing.files import local_copy, local_sha256
+
+#: Libraries that start a thread per core; the pool already uses every core.
+_THREAD_VARIABLES = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Task:
+    """Files of one patient and modality that a worker reads in one go."""
+
+    patient_id: str
+    modality: Modality
+    files: tuple[LandedFile, ...]
+
+
+def prepare(memory_mb: int) -> None:
+    """Bound a new worker: address space, no core dumps, no chatter of native libraries."""
+    limit = memory_mb * 2**20
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # htslib writes what it dislikes to stderr; the typed error says it once, for the right file.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+def limit_threads() -> None:
+    """One thread per worker for the libraries that would otherwise use every core."""
+    for variable in _THREAD_VARIABLES:
+        os.environ[variable] = "1"
+
+
+def read_patient(task: Task) -> list[ReadFile]:
+    """Extract every file of the task.
+
+    Raises
+    ------
+    assets.errors.OncoFrameError
+        If one of the files is bad or could not be read; it names the file as landed.
+    """
+    return [_read(file) for file in task.files]
+
+
+def _read(file: LandedFile) -> ReadFile:
+    if file.status == Status.FAILED:
+        return ReadFile(file, file.sha256, None)
+    extract = EXTRACTORS[Modality(file.modality)].extract
+    with local_copy(file.path) as local:
+        try:
+            digest = local_sha256(local)
+            extraction = extract(local, reference_build=file.reference_build)
+        except OncoFrameError as error:
+            # A temporary download has a name nobody knows; the user knows the landed one.
+            error.where = (error.where or str(local)).replace(str(local), file.path)
+            raise
+        except MemoryError as error:
+            raise WorkerDied("reading the file took all memory", where=file.path) from error
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise Unavailable("the file could not be read", where=file.path, got=reason) from error
+    return ReadFile(file, digest, extraction)
