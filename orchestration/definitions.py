@@ -10,6 +10,7 @@ import dagster as dg
 from orchestration.jobs import JOBS, SCHEDULES
 from orchestration.progress import Progress
 from orchestration.resources import resources
+from orchestration.sensors import new_files
 from orchestration.settings import Settings
 
 
@@ -17,7 +18,12 @@ def build(settings: Settings, progress: Progress | None = None) -> dg.Definition
     """Everything that Dagster knows of OncoFrame, on the home of some settings."""
     return dg.Definitions.merge(
         dg.load_from_defs_folder(path_within_project=Path(__file__).parent),
-        dg.Definitions(jobs=JOBS, schedules=SCHEDULES, resources=resources(settings, progress)),
+        dg.Definitions(
+            jobs=JOBS,
+            schedules=SCHEDULES,
+            sensors=[new_files],
+            resources=resources(settings, progress),
+        ),
     )
 
 

@@ -1,6 +1,7 @@
-"""Jobs and schedules: the main job in one go, and the weekly retraining.
+"""Jobs and schedules: the main job in one go, a second try, and the weekly retraining.
 
 everything: landing zone -> features -> clinical -> registry -> frames -> models
+retry_failed: quarantined and failed patients -> features
 weekly_retrain: frames -> models, Monday 02:00
 """
 
@@ -39,6 +40,22 @@ def everything() -> None:
     run_everything()
 
 
+@dg.op
+def run_retry(
+    context: dg.OpExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    progress: dg.ResourceParam[Progress],
+) -> None:
+    """Read the files of quarantined and failed patients again."""
+    context.log.info(str(Pipeline(settings, context.instance, progress).retry()))
+
+
+@dg.job(description="Quarantined and failed patients once more, in few runs.")
+def retry_failed() -> None:
+    """Run what ``oncoframe retry`` runs."""
+    run_retry()
+
+
 weekly_retrain = dg.define_asset_job(
     "weekly_retrain",
     selection=dg.AssetSelection.groups(group("training"), group("models")),
@@ -75,5 +92,5 @@ def weekly_retrain_schedule(
     ]
 
 
-JOBS = [everything, weekly_retrain]
+JOBS = [everything, retry_failed, weekly_retrain]
 SCHEDULES = [weekly_retrain_schedule]

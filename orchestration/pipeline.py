@@ -83,23 +83,41 @@ class Pipeline:
         self.lake = Lake(settings.lake_dir)
         self.driver = Driver(self.lake, settings)
 
-    def run(self, *, only: str | None = None, retry: bool = False) -> RunReport:
-        """Materialise what is new, replaced or (``retry``) failed before.
+    def run(self, *, only: str | None = None) -> RunReport:
+        """Materialise what is new or was replaced.
 
         Parameters
         ----------
         only
             Stage to stop at (``genomics``, ``expression``, ``clinical``, ``store``); default all.
-        retry
-            Read quarantined files again though they did not change.
         """
         start = time.monotonic()
         self._land()
-        computed = self._features(only, retry=retry)
+        stale = {
+            modality: self._stale(modality)
+            for modality in EXTRACTORS
+            if only is None or self._stage(EXTRACTORS[modality].contract.table) == group(only)
+        }
+        self._features(stale)
         if only in (None, "clinical"):
             self._unless_done("clinical", self._clinical_input())
         if only in (None, "store"):
             self._unless_done("store", _hash(repr(feature_contracts())))
+        return self._report(stale, start)
+
+    def retry(self) -> RunReport:
+        """Read the files of quarantined and failed patients again, and nothing else."""
+        start = time.monotonic()
+        self._land()
+        failed = {
+            modality: sorted(entry.patient_id for entry in self.driver.failed(modality))
+            for modality in EXTRACTORS
+        }
+        self._features(failed, retry=True)
+        return self._report(failed, start)
+
+    def _report(self, worked_on: dict[Modality, list[str]], start: float) -> RunReport:
+        computed = {patient for some in worked_on.values() for patient in some}
         patients = set(intake.landed(self.lake)["patient_id"])
         failed = patients & {
             entry.patient_id for modality in EXTRACTORS for entry in self.driver.failed(modality)
@@ -154,15 +172,11 @@ class Pipeline:
             self.settings.require_landing(),
             mrn_key=key.get_secret_value().encode() if key else None,
         )
-        if intake.changed(self.lake, sheet):
+        if intake.changed(self.lake, intake.stamped(sheet)):
             self.materialize([dg.AssetKey(intake.TABLE)])
 
-    def _features(self, only: str | None, *, retry: bool) -> set[str]:
-        stale = {
-            modality: self._stale(modality, retry=retry)
-            for modality in EXTRACTORS
-            if only is None or self._stage(EXTRACTORS[modality].contract.table) == group(only)
-        }
+    def _features(self, stale: dict[Modality, list[str]], *, retry: bool = False) -> None:
+        """Per-patient features in chunks; scattered patients share a run."""
         patients = sorted({patient for some in stale.values() for patient in some})
         size = self.settings.chunk_patients
         for first in range(0, len(patients), size):
@@ -176,12 +190,11 @@ class Pipeline:
                 if chunk.intersection(some)
             }
             self.materialize(list(config), config=config)
-        return set(patients)
 
-    def _stale(self, modality: Modality, *, retry: bool) -> list[str]:
+    def _stale(self, modality: Modality) -> list[str]:
         """Patients to read, to note in the ledger, or of whose success Dagster does not know."""
         patients = intake.landed(self.lake)["patient_id"].unique().sort().to_list()
-        plan = self.driver.plan(modality, patients, retry=retry)
+        plan = self.driver.plan(modality, patients)
         told = self.instance.get_materialized_partitions(
             dg.AssetKey(EXTRACTORS[modality].contract.table)
         )

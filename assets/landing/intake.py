@@ -37,11 +37,15 @@ def landed(lake: Lake) -> pl.DataFrame:
     return lake.scan(TABLE).filter(pl.col("seen_at") == pl.col("seen_at").max()).collect()
 
 
-def changed(lake: Lake, sheet: pl.DataFrame) -> bool:
-    """Whether rows of the sheet or stamps of its files differ from the last snapshot."""
+def stamped(sheet: pl.DataFrame) -> pl.DataFrame:
+    """Rows of the sheet with the ``stamp`` of each file: the state of the zone, no file read."""
     stamps = [_sign(path, None, digest=False)[0] for path in sheet["path"]]
-    now = sheet.with_columns(stamp=pl.Series(stamps, dtype=pl.String))
-    return not now.equals(landed(lake).select(now.columns))
+    return sheet.with_columns(stamp=pl.Series(stamps, dtype=pl.String))
+
+
+def changed(lake: Lake, state: pl.DataFrame) -> bool:
+    """Whether the state of the zone (see :func:`stamped`) differs from the last snapshot."""
+    return not state.equals(landed(lake).select(state.columns))
 
 
 def take_in(

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,11 @@ from assets.lake import Lake
 from assets.ledger import Outcome
 from orchestration.cli.output import BAD_FILE, QUARANTINED, AsJson, Home, command, table
 from orchestration.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orchestration.pipeline import Pipeline, RunReport
 
 commands = typer.Typer()
 
@@ -102,7 +107,16 @@ def run(
 
     Example: oncoframe run --landing landing
     """
-    _run(landing, only, home, retry=False, as_json=as_json)
+    _run(lambda pipeline: pipeline.run(only=only), landing, home, as_json=as_json)
+
+
+@commands.command()
+def retry(home: Home = None, as_json: AsJson = False) -> None:
+    """Read the files of quarantined and failed patients again, repaired or not.
+
+    Example: oncoframe retry
+    """
+    _run(lambda pipeline: pipeline.retry(), None, home, as_json=as_json)
 
 
 @commands.command()
@@ -191,20 +205,25 @@ def _account(found: Extraction) -> str:
 
 
 def _run(
-    landing: str | None, only: str | None, home: Path | None, *, retry: bool, as_json: bool
+    work: "Callable[[Pipeline], RunReport]",
+    landing: str | None,
+    home: Path | None,
+    *,
+    as_json: bool,
 ) -> None:
     from orchestration.pipeline import Pipeline, open_instance
 
     with command(as_json=as_json) as output:
         settings = Settings.load(home=home, landing=landing)
         with output.progress() as progress, open_instance(settings.dagster_dir) as instance:
-            report = Pipeline(settings, instance, progress).run(only=only, retry=retry)
+            report = work(Pipeline(settings, instance, progress))
         settings.remember_landing()
         output.say(
             f"{report.patients} patients: {report.ok} computed, {report.skipped} unchanged, "
             f"{report.quarantined} in quarantine; {report.seconds:.1f} s"
         )
+        if report.quarantined:
+            output.say("Why: oncoframe status --failed")
         output.result(asdict(report))
     if report.quarantined:
-        output.say("Why: oncoframe status --failed")
         raise typer.Exit(QUARANTINED)

@@ -1,0 +1,36 @@
+"""Sensors: what happens without anybody asking.
+
+samplesheet or a file of it changed -> new_files -> job everything, once per state of the zone
+"""
+
+import dagster as dg
+
+from assets.errors import OncoFrameError
+from assets.hashing import content_hash
+from assets.lake import Lake
+from assets.landing import intake
+from assets.landing.samplesheet import read_samplesheet
+from orchestration.jobs import everything
+from orchestration.settings import Settings
+
+#: The zone is looked at this often; looking reads sizes and times, no file.
+INTERVAL_S = 60
+
+
+@dg.sensor(job=everything, minimum_interval_seconds=INTERVAL_S)
+def new_files(
+    settings: dg.ResourceParam[Settings], lake: dg.ResourceParam[Lake]
+) -> dg.RunRequest | dg.SkipReason:
+    """Runs the main job when the samplesheet or one of its files changed.
+
+    New patients become partitions, replaced files make their patient stale; the rest is not
+    touched. A wrong samplesheet starts nothing: its sentence is the reason of the skip.
+    """
+    try:
+        sheet = read_samplesheet(settings.require_landing(), mrn_key=settings.mrn_secret())
+    except OncoFrameError as error:
+        return dg.SkipReason(str(error))
+    state = intake.stamped(sheet)
+    if not intake.changed(lake, state):
+        return dg.SkipReason("the landing zone did not change")
+    return dg.RunRequest(run_key=f"landing-{content_hash(state)}")
