@@ -144,6 +144,19 @@ class Contract:
     features: tuple[Feature, ...] = ()
     blocks: tuple[Block, ...] = ()
 
+    def __post_init__(self) -> None:
+        names = [
+            *KEY_COLUMNS,
+            self.performed_column,
+            *(feature.column for feature in self.features),
+            *(block.name for block in self.blocks),
+            *PROVENANCE_COLUMNS,
+        ]
+        if len(set(names)) < len(names):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            msg = f"columns {', '.join(twice)} of {self.table} are there twice"
+            raise ValueError(msg)
+
     @property
     def performed_column(self) -> str:
         """Flag that tells a measured row from a failed assay."""
@@ -165,8 +178,8 @@ class Contract:
         Raises
         ------
         ContractViolation
-            If columns or types differ, a key is null, a number is infinite, or a patient has two
-            rows of one event time in ``rows``.
+            If columns or types differ, a key is null, a scalar is infinite or NaN, a vector holds
+            an infinity, or a patient has two rows of one event time in ``rows``.
         """
         expected = pl.Schema(self.schema())
         if rows.schema != expected:
@@ -182,13 +195,21 @@ class Contract:
                 )
         for feature in self.features:
             if feature.dtype.is_float():
-                bad = rows[feature.column].is_infinite().sum()
+                bad = rows[feature.column].is_finite().not_().sum()
                 if bad:
                     raise ContractViolation(
                         f"column {feature.column} must be finite or null",
                         where=self.table,
-                        got=f"{bad} infinite values",
+                        got=f"{bad} values that are infinite or NaN",
                     )
+        for block in self.blocks:
+            bad = rows[block.name].explode().is_infinite().sum()
+            if bad:
+                raise ContractViolation(
+                    f"vector {block.name} must be finite or NaN",
+                    where=self.table,
+                    got=f"{bad} infinite values",
+                )
         duplicates = rows.select("patient_id", "event_timestamp").is_duplicated().sum()
         if duplicates:
             raise ContractViolation(

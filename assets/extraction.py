@@ -61,6 +61,14 @@ class BlockValues:
     names: pl.Series
     values: np.ndarray
 
+    def __post_init__(self) -> None:
+        if len(self.names) != len(self.values):
+            msg = f"a block has {len(self.values)} values for {len(self.names)} names"
+            raise ValueError(msg)
+        if self.names.null_count() or self.names.n_unique() < len(self.names):
+            msg = "names of a block must be unique and not null"
+            raise ValueError(msg)
+
 
 @dataclass(frozen=True)
 class Extraction:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from assets.contracts import Block, Contract
 from assets.errors import ContractViolation
@@ -36,17 +37,30 @@ def feature_rows(
     Raises
     ------
     ContractViolation
-        If an extractor's features or blocks are not those of the contract.
+        If an extractor's features or blocks are not those of the contract, or not of its types.
     """
     for read in reads:
         if read.extraction is not None:
             _check_names(contract, read.extraction)
     vectors = {block.name: _vectors(lake, block, reads) for block in contract.blocks}
     rows = [_scalars(contract, read, created, run_id) for read in reads]
-    schema = contract.schema()
-    scalar_schema = {name: dtype for name, dtype in schema.items() if name not in vectors}
-    table = pl.DataFrame(rows, schema=scalar_schema)
-    return table.with_columns(**vectors).select(list(schema))
+    columns = [
+        vectors[name] if name in vectors else _column(contract, name, dtype, rows)
+        for name, dtype in contract.schema().items()
+    ]
+    return pl.DataFrame(columns)
+
+
+def _column(
+    contract: Contract, name: str, dtype: pl.DataType, rows: Sequence[dict[str, object]]
+) -> pl.Series:
+    try:
+        # From rows, Polars would cut a 2.5 to the 2 that fits an integer column.
+        return pl.Series(name, [row[name] for row in rows], dtype, strict=True)
+    except TypeError as error:
+        raise ContractViolation(
+            f"a value of column {name} has another type", where=contract.table, expected=str(dtype)
+        ) from error
 
 
 def _check_names(contract: Contract, extraction: Extraction) -> None:
@@ -85,32 +99,34 @@ def _scalars(
 def _vectors(lake: Lake, block: Block, reads: Sequence[ReadFile]) -> pl.Series:
     """(len(reads),) series of vectors as long as the dictionary; null for a failed assay."""
     values = [read.extraction.blocks[block.name] if read.extraction else None for read in reads]
-    dictionary = lake.extend_dictionary(block.axis, _new_names(values))
-    vectors: list[np.ndarray | None] = []
+    dictionary = lake.extend_dictionary(block.axis, _names(values))
+    position = dict(zip(dictionary["name"], dictionary["position"], strict=True))
+    measured = [found for found in values if found is not None]
+    matrix = np.full((len(measured), len(dictionary)), block.fill, dtype=np.float32)
     last_names, positions = pl.Series(dtype=pl.String), np.empty(0, dtype=np.int64)
-    for found in values:
-        if found is None:
-            vectors.append(None)
-            continue
+    for vector, found in zip(matrix, measured, strict=True):
         # Files of one pipeline list the same genes: look their positions up once.
         if not found.names.equals(last_names):
-            positions = _positions(found.names, dictionary)
+            positions = np.array([position[name] for name in found.names], dtype=np.int64)
             last_names = found.names
-        vector = np.full(len(dictionary), block.fill, dtype=np.float32)
         vector[positions] = found.values
-        vectors.append(vector)
-    return pl.Series(block.name, vectors, dtype=pl.List(pl.Float32()))
+    return _list_series(block.name, matrix, [found is not None for found in values])
 
 
-def _new_names(values: Sequence[BlockValues | None]) -> pl.Series:
+def _list_series(name: str, matrix: np.ndarray, present: Sequence[bool]) -> pl.Series:
+    """(len(present),) series of the rows of a matrix in turn, null where not present."""
+    lengths = np.where(present, matrix.shape[1], 0)
+    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int64())
+    mask = pa.array(np.logical_not(present), pa.bool_())
+    lists = pa.LargeListArray.from_arrays(offsets, pa.array(matrix.ravel()), mask=mask)
+    # Polars itself makes an Array of NumPy vectors that are equally long, whatever type is asked.
+    return pl.Series(name, lists)
+
+
+def _names(values: Sequence[BlockValues | None]) -> pl.Series:
+    """All names of some patients; the same list of several patients in a row counts once."""
     names: list[pl.Series] = []
     for found in values:
         if found is not None and not (names and found.names.equals(names[-1])):
             names.append(found.names.cast(pl.String))
     return pl.concat(names) if names else pl.Series(dtype=pl.String)
-
-
-def _positions(names: pl.Series, dictionary: pl.DataFrame) -> np.ndarray:
-    found = names.cast(pl.String).alias("name").to_frame()
-    joined = found.join(dictionary, on="name", how="left", maintain_order="left")
-    return joined["position"].cast(pl.Int64).to_numpy()

@@ -8,7 +8,7 @@ what the columns mean (contracts), who failed (ledger), what a model may see (fr
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 
@@ -17,6 +17,9 @@ from deltalake import DeltaTable, write_deltalake
 from filelock import FileLock
 
 from assets.contracts import UTC_TIME, Contract
+
+#: Delta removes versions after 30 days unless told not to; frames are rebuilt from old versions.
+_KEEP_VERSIONS = {"delta.enableExpiredLogCleanup": "false"}
 
 #: Columns of a dictionary table: what stands at a position of the vectors of an axis.
 DICTIONARY_SCHEMA = pl.Schema({"position": pl.Int32(), "name": pl.String()})
@@ -66,8 +69,11 @@ class Lake:
 
     def append(self, table: str, rows: pl.DataFrame) -> int:
         """Append rows and return the Delta version that holds them."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        write_deltalake(self.path(table), rows.to_arrow(), mode="append")
+        # Delta lets two appends pass each other, but not two that both create the table.
+        with nullcontext() if self.exists(table) else self.lock(f"{table}.new"):
+            write_deltalake(
+                self.path(table), rows.to_arrow(), mode="append", configuration=_KEEP_VERSIONS
+            )
         return DeltaTable(self.path(table)).version()
 
     def append_features(self, contract: Contract, rows: pl.DataFrame) -> int:

@@ -7,7 +7,7 @@ patient is in it, the feature table itself says, so a kill between the two write
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -83,7 +83,7 @@ SCHEMA = pl.Schema(
 def append(lake: Lake, entries: Sequence[Entry]) -> None:
     """Write attempts, if there are any."""
     if entries:
-        lake.append(TABLE, pl.DataFrame([asdict(entry) for entry in entries], schema=SCHEMA))
+        lake.append(TABLE, pl.DataFrame([vars(entry) for entry in entries], schema=SCHEMA))
 
 
 def current(lake: Lake) -> pl.DataFrame:

@@ -9,6 +9,7 @@ differed before, also when only in case.
 """
 
 import re
+from functools import cache
 
 _ESCAPE = re.compile(r"_u([0-9a-f]+)_")
 # An underscore that would read like the start of an escape is escaped itself.
@@ -20,6 +21,7 @@ def _escape(character: str) -> str:
     return f"_u{ord(character):x}_"
 
 
+@cache
 def encode(name: str) -> str:
     """Safe column name of a domain name; ASCII letters, digits and underscores only.
 

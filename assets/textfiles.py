@@ -24,8 +24,8 @@ from assets.errors import BadInput, EmptyFile, FileMissing, TruncatedFile, Unava
 
 #: Bytes read at a time; bounds the memory of a reader that works block by block.
 BLOCK_BYTES = 8 << 20
-#: No caller writes a longer line; a file with one is refused before it fills the memory.
-MAX_LINE_BYTES = 64 << 20
+#: Ten times a line of 10,000 samples; a longer one is refused before it fills the memory.
+MAX_LINE_BYTES = 16 << 20
 #: Largest table read at once, decompressed: 60,000 genes x 100 columns stay far below.
 MAX_TABLE_BYTES = 256 << 20
 
@@ -145,7 +145,7 @@ def read_table(path: Path) -> bytes:
                 expected=f"at most {MAX_TABLE_BYTES >> 20} MiB of text",
             )
     text = b"".join(blocks)
-    if not text.strip():
+    if text.isspace():
         raise EmptyFile("the file has no content", where=str(path))
     return text
 

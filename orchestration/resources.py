@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from dagster_dbt import DbtCliResource
-
 from assets.lake import Lake
+from orchestration.dbt import clinical_dbt
 from orchestration.driver import Driver
 from orchestration.progress import Progress
-from orchestration.settings import PROJECT, Settings
+from orchestration.settings import Settings
 
 
 def resources(settings: Settings, progress: Progress | None = None) -> dict[str, Any]:
@@ -18,5 +17,5 @@ def resources(settings: Settings, progress: Progress | None = None) -> dict[str,
         "lake": lake,
         "driver": Driver(lake, settings),
         "progress": progress or Progress(),
-        "dbt": DbtCliResource(project_dir=str(PROJECT / "dbt_clinical")),
+        "dbt": clinical_dbt(),
     }

@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from assets.errors import SettingsError
+from assets.landing.files import join
 
 PROJECT = Path(__file__).resolve().parent.parent
 SETTINGS_FILE = "settings.yaml"
@@ -49,7 +50,9 @@ class Settings(BaseSettings):
         Secret that turns medical record numbers into pseudonyms.
     """
 
-    model_config = SettingsConfigDict(env_prefix="ONCOFRAME_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="ONCOFRAME_", env_ignore_empty=True, extra="forbid", frozen=True
+    )
 
     home: Path = Path(".oncoframe")
     landing: str | None = None
@@ -83,6 +86,12 @@ class Settings(BaseSettings):
                 where=f"setting {name}",
                 hint=f"It comes from the command line, ONCOFRAME_{name.upper()} or {SETTINGS_FILE}",
             ) from error
+        except (yaml.YAMLError, ValueError) as error:
+            raise SettingsError(
+                "the file is not YAML with one setting per line",
+                where=SETTINGS_FILE,
+                expected="lines such as workers: 2",
+            ) from error
 
     @classmethod
     def settings_customise_sources(
@@ -100,8 +109,10 @@ class Settings(BaseSettings):
         return init_settings, env_settings, file
 
     def model_post_init(self, _: Any) -> None:
-        """Make the home absolute, so that a change of folder does not move it."""
+        """Make folders absolute, so that a change of folder does not move them."""
         object.__setattr__(self, "home", self.home.expanduser().resolve())
+        if self.landing is not None:
+            object.__setattr__(self, "landing", join(str(Path.cwd()), self.landing))
 
     @property
     def lake_dir(self) -> Path:

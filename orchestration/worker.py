@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 
 from assets.contracts import Modality, Status
 from assets.errors import OncoFrameError, Unavailable, WorkerDied
@@ -59,18 +60,22 @@ def read_patient(task: Task) -> list[ReadFile]:
 def _read(file: LandedFile) -> ReadFile:
     if file.status == Status.FAILED:
         return ReadFile(file, file.sha256, None)
-    extract = EXTRACTORS[Modality(file.modality)].extract
-    with local_copy(file.path) as local:
-        try:
-            digest = local_sha256(local)
-            extraction = extract(local, reference_build=file.reference_build)
-        except OncoFrameError as error:
-            # A temporary download has a name nobody knows; the user knows the landed one.
-            error.where = (error.where or str(local)).replace(str(local), file.path)
-            raise
-        except MemoryError as error:
-            raise WorkerDied("reading the file took all memory", where=file.path) from error
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
-            raise Unavailable("the file could not be read", where=file.path, got=reason) from error
-    return ReadFile(file, digest, extraction)
+    try:
+        with local_copy(file.path) as local:
+            return _extract(file, local)
+    except MemoryError as error:
+        raise WorkerDied("reading the file took all memory", where=file.path) from error
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise Unavailable("the file could not be read", where=file.path, got=reason) from error
+
+
+def _extract(file: LandedFile, local: Path) -> ReadFile:
+    try:
+        digest = local_sha256(local)
+        extract = EXTRACTORS[Modality(file.modality)].extract
+        return ReadFile(file, digest, extract(local, reference_build=file.reference_build))
+    except OncoFrameError as error:
+        # A temporary download has a name nobody knows; the user knows the landed one.
+        error.where = (error.where or str(local)).replace(str(local), file.path)
+        raise

@@ -6,6 +6,7 @@ landing zone -> run -> status; a single file -> extract
 from collections import Counter
 from dataclasses import asdict
 from enum import StrEnum
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,7 @@ import typer
 from assets import ledger
 from assets.contracts import Modality
 from assets.errors import FileMissing
-from assets.extraction import Extraction
+from assets.extraction import BlockValues, Extraction
 from assets.extractors import EXTRACTORS
 from assets.lake import Lake
 from assets.ledger import Outcome
@@ -190,12 +191,17 @@ def extract(
                 "filter_reasons": found.filtered,
                 "failure_reasons": found.failed,
                 "features": found.features,
-                "blocks": {
-                    name: dict(zip(block.names.to_list(), block.values.tolist(), strict=True))
-                    for name, block in found.blocks.items()
-                },
+                "blocks": {name: _named(block) for name, block in found.blocks.items()},
             }
         )
+
+
+def _named(block: BlockValues | None) -> dict[str, float | None] | None:
+    """Name -> value of a block; JSON has no NaN, so an unknown value is null."""
+    if block is None:
+        return None
+    values = (None if isnan(value) else value for value in block.values.tolist())
+    return dict(zip(block.names, values, strict=True))
 
 
 def _account(found: Extraction) -> str:

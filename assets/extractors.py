@@ -1,0 +1,29 @@
+"""Which extractor reads which modality.
+
+    Modality -> EXTRACTORS -> contract of its table, function that reads its files
+
+Light to import: the readers need Polars and NumPy only, so a worker process may load them all.
+"""
+
+from dataclasses import dataclass
+
+from assets.contracts import Contract, Modality
+from assets.expression import quantification
+from assets.extraction import Extractor
+from assets.genomics import fusion, snv
+
+
+@dataclass(frozen=True)
+class ModalityTable:
+    """A modality: the contract of its feature table and the function that reads one file."""
+
+    contract: Contract
+    extract: Extractor
+
+
+#: Modalities that are read, in the order of the data's flow.
+EXTRACTORS: dict[Modality, ModalityTable] = {
+    Modality.SNV: ModalityTable(snv.CONTRACT, snv.extract),
+    Modality.FUSION: ModalityTable(fusion.CONTRACT, fusion.extract),
+    Modality.EXPRESSION: ModalityTable(quantification.CONTRACT, quantification.extract),
+}

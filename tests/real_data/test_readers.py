@@ -1,0 +1,199 @@
+"""Readers on files of real callers, against values that other programs computed from them."""
+
+import csv
+from contextlib import suppress
+from pathlib import Path
+
+import cyvcf2
+import polars as pl
+import pytest
+
+from assets.errors import BadInput, TruncatedFile, WrongFormat
+from assets.expression import quantification
+from assets.extraction import Extraction
+from assets.genomics import fusion, snv
+from assets.genomics.allele_reads import with_allele_reads
+from assets.genomics.tumour import tumour_sample
+from assets.genomics.vcf import read_vcf, sample_records
+
+pytestmark = pytest.mark.real_data
+
+SNV_FILES = {
+    "scout_example_tumor_only.snv.indel.sorted.vcf.gz": 15,
+    "test_merged.vcf": 573,
+    "test_mutect.vcf": 500,
+    "test_pindel.vcf": 32,
+    "test_radia.vcf": 87,
+    "test_strelka.vcf": 240,
+    "test_varscan.vcf": 500,
+}
+#: Files whose callers name BCR and ABL1 (``grep`` finds no other of a caller that is read).
+K562_POSITIVE = (
+    "STAR_FUSION", "FUSION_CATCHER", "JAFFA_DIRECT", "ERICSCRIPT", "DEFUSE", "INFUSION",
+    "SOAP_FUSE", "PRADA",
+)  # fmt: skip
+
+
+def adds_up(found: Extraction) -> bool:
+    return found.records == (
+        found.used + sum(found.filtered.values()) + sum(found.failed.values())
+    )  # fmt: skip
+
+
+@pytest.fixture
+def first_alleles(real_data: Path):
+    """VAF of the first alternate of every record, by position."""
+
+    def _read(name: str) -> dict[tuple[str, int, str], float | None]:
+        path = real_data / "snv_vcf" / name
+        header, body = read_vcf(path)
+        found = {}
+        for frame in sample_records(path, header, body, tumour_sample(header)):
+            alleles = frame.with_columns(
+                pl.col("alt").str.split(",").list.first(),
+                alleles=pl.col("alt").str.split(",").list.len(),
+                allele=pl.lit(1, pl.Int64),
+            )
+            rows = with_allele_reads(alleles, path).select("chrom", "pos", "alt", "vaf")
+            found |= {(chrom, pos, alt): vaf for chrom, pos, alt, vaf in rows.iter_rows()}
+        return found
+
+    return _read
+
+
+def values(path: Path, key: str, sample: str) -> dict[tuple[str, int, str], str]:
+    """One FORMAT value of one sample as htslib reads it, by position."""
+    reader = cyvcf2.VCF(str(path))
+    column = reader.samples.index(sample)
+    found = {}
+    for record in reader:
+        fields = str(record).rstrip("\n").split("\t")
+        layout = fields[8].split(":")
+        if key in layout and record.ALT:
+            place = (record.CHROM, record.POS, record.ALT[0])
+            found[place] = fields[9 + column].split(":")[layout.index(key)]
+    return found
+
+
+@pytest.mark.parametrize("name", SNV_FILES)
+def test_snv__accounts_for_every_record(real_data, name):
+    found = snv.extract(real_data / "snv_vcf" / name, reference_build=None)
+    assert found.records == SNV_FILES[name]
+    assert adds_up(found)
+    assert found.records == sum(1 for _ in cyvcf2.VCF(str(real_data / "snv_vcf" / name)))
+
+
+def test_snv__reads_mutect_fractions_as_mutect_does(real_data, first_alleles):
+    """FA is Mutect's own fraction, rounded to three digits; AD is what we read."""
+    reported = values(real_data / "snv_vcf/test_mutect.vcf", "FA", "TUMOR")
+    ours = first_alleles("test_mutect.vcf")
+    compared = [
+        (ours[place], float(text)) for place, text in reported.items() if ours[place] is not None
+    ]
+    assert len(compared) > 490
+    assert all(own == pytest.approx(theirs, abs=0.006) for own, theirs in compared)
+
+
+def test_snv__reads_varscan_fractions_as_varscan_does(real_data, first_alleles):
+    """FREQ is VarScan's own percentage; RD and AD are what we read."""
+    reported = values(real_data / "snv_vcf/test_varscan.vcf", "FREQ", "TUMOR")
+    ours = first_alleles("test_varscan.vcf")
+    differing = [
+        place for place, text in reported.items()
+        if ours[place] != pytest.approx(float(text.rstrip("%")) / 100, abs=0.006)
+    ]  # fmt: skip
+    assert len(reported) == 500
+    assert differing == []
+
+
+def test_snv__reads_strelka_tiers_as_its_guide_says(real_data, first_alleles):
+    path = real_data / "snv_vcf/test_strelka.vcf"
+    tiers = {key: values(path, key, "TUMOR") for key in ("AU", "CU", "GU", "TU", "TAR", "TIR")}
+    ours = first_alleles("test_strelka.vcf")
+    compared = 0
+    for record in cyvcf2.VCF(str(path)):
+        place = (record.CHROM, record.POS, record.ALT[0])
+        keys = ("TAR", "TIR") if place in tiers["TIR"] else (f"{record.REF}U", f"{record.ALT[0]}U")
+        reference, alternate = (int(tiers[key][place].split(",")[0]) for key in keys)
+        if reference + alternate:
+            assert ours[place] == pytest.approx(alternate / (alternate + reference))
+            compared += 1
+    assert compared > 230
+
+
+def test_snv__names_genes_of_the_annotated_file(real_data):
+    """The consequences were read off the file by eye: two protein-altering variants."""
+    name = "scout_example_tumor_only.snv.indel.sorted.vcf.gz"
+    found = snv.extract(real_data / "snv_vcf" / name, reference_build="GRCh37")
+    assert found.features["snv_variants"] == 15
+    burden = found.blocks["snv_gene_burden"]
+    assert burden is not None
+    assert "NTRK1" in burden.names.to_list()
+
+
+def test_snv__sees_every_cut_of_a_clinical_file(real_data, tmp_path):
+    content = (real_data / "snv_vcf/scout_example_tumor_only.snv.indel.sorted.vcf.gz").read_bytes()
+    for size in range(1, len(content), 97):
+        (tmp_path / "cut.vcf.gz").write_bytes(content[:size])
+        with pytest.raises(TruncatedFile):
+            snv.extract(tmp_path / "cut.vcf.gz", reference_build=None)
+
+
+def test_every_reader__ends_every_file_in_an_account_or_a_typed_error(real_data):
+    """A file under the wrong modality must be refused, not crash or be read as something."""
+    folders = ("snv_vcf", "sv_vcf", "fusion_calls", "cnv_calls", "expression_formats", "annotation")
+    paths = [p for folder in folders for p in (real_data / folder).rglob("*") if p.is_file()]
+    assert len(paths) > 60
+    for path in paths:
+        for extract in (snv.extract, fusion.extract, quantification.extract):
+            with suppress(BadInput):
+                assert adds_up(extract(path, reference_build=None))
+
+
+def test_fusion__finds_the_fusion_of_k562_wherever_it_is_reported(real_data):
+    files = sorted((real_data / "fusion_calls/k562").iterdir())
+    read = {}
+    for path in files:
+        try:
+            found = fusion.extract(path, reference_build=None)
+        except WrongFormat:
+            continue
+        assert adds_up(found)
+        read[path.name] = found
+    positive = [name for name in read if any(caller in name for caller in K562_POSITIVE)]
+    assert len(positive) == len(K562_POSITIVE)
+    assert all(read[name].features["BCR::ABL1"] for name in positive)
+    assert not any(read[name].features["PML::RARA"] for name in read)
+    others = set(read) - set(positive)
+    assert not any(read[name].features["BCR::ABL1"] for name in others)
+
+
+def test_fusion__counts_the_lines_of_every_supported_caller(real_data):
+    for path in (real_data / "fusion_calls").iterdir():
+        if path.is_file():
+            lines = len(path.read_text().strip().split("\n")) - 1
+            assert fusion.extract(path, reference_build=None).records == lines
+
+
+def test_expression__sums_the_reads_of_salmon(real_data):
+    path = real_data / "expression_formats/salmon_quant.genes.sf"
+    with path.open() as handle:
+        rows = list(csv.DictReader(handle, delimiter="\t"))
+    found = quantification.extract(path, reference_build=None)
+    assert found.records == found.used == len(rows)
+    total = sum(float(row["NumReads"]) for row in rows)
+    assert found.features["expression_total_counts"] == pytest.approx(total, rel=1e-9)
+
+
+def test_expression__reads_back_the_counts_of_every_patient(real_data, tmp_path):
+    with (real_data / "all_counts_allsorts/test_counts.csv").open() as handle:
+        names, *patients = list(csv.reader(handle))
+    for name, *counts in patients:
+        path = tmp_path / f"{name}.tsv"
+        lines = [f"{gene}\t{count}" for gene, count in zip(names[1:], counts, strict=True)]
+        path.write_text("\n".join([f"gene_symbol\t{name}", *lines, ""]))
+        block = quantification.extract(path, reference_build=None).blocks["expression"]
+        assert block is not None
+        assert dict(zip(block.names, block.values, strict=True)) == {
+            gene: float(count) for gene, count in zip(names[1:], counts, strict=True)
+        }

@@ -1,0 +1,237 @@
+"""Expression tables: every quantifier's layout, written by hand, gives the same genes."""
+
+import gzip
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from assets.errors import BadInput, EmptyFile, ImpossibleValue, TruncatedFile, WrongFormat
+from assets.expression.quantification import CONTRACT, extract
+from assets.extraction import Extraction
+
+TP53, FLT3 = "ENSG00000141510", "ENSG00000122025"
+
+#: 7 reads of TP53, 0 of FLT3, in every layout; then records and rows that are no genes.
+LAYOUTS = {
+    "star": (
+        (
+            "N_unmapped\t5\t5\t5\nN_multimapping\t2\t2\t2\nN_noFeature\t1\t9\t9\nN_ambiguous\t1\t0\t0\n"
+            f"{TP53}.17\t7\t1\t6\n{FLT3}.9\t0\t0\t0\n"
+        ),
+        6,
+        4,
+    ),
+    "htseq": (f"{TP53}.17\t7\n{FLT3}.9\t0\n__no_feature\t9\n__ambiguous\t1\n", 4, 2),
+    "htseq with names": (f"{TP53}\tTP53\t7\n{FLT3}\tFLT3\t0\n__no_feature\t\t9\n", 3, 1),
+    "featurecounts": (
+        (
+            '# Program:featureCounts v2.0.1; Command:"featureCounts" "-a" "x.gtf"\n'
+            "Geneid\tChr\tStart\tEnd\tStrand\tLength\ts.bam\n"
+            f"{TP53}.17\t17;17\t1;5\t3;9\t-;-\t8\t7\n{FLT3}.9\t13\t1\t9\t-\t8\t0\n"
+        ),
+        2,
+        0,
+    ),
+    "salmon": (
+        (
+            "Name\tLength\tEffectiveLength\tTPM\tNumReads\n"
+            f"{TP53}.17\t9\t8.1\t1000000.0\t7.000\n{FLT3}.9\t9\t8\t0.0\t0.000\n"
+        ),
+        2,
+        0,
+    ),
+    "rsem": (
+        (
+            "gene_id\ttranscript_id(s)\tlength\teffective_length\texpected_count\tTPM\tFPKM\n"
+            f"{TP53}.17\tT1,T2\t9\t8\t7.00\t1.0\t1.0\n{FLT3}.9\tT3\t9\t8\t0.00\t0\t0\n"
+        ),
+        2,
+        0,
+    ),
+    "gdc": (
+        (
+            "# gene-model: GENCODE v36\n"
+            "gene_id\tgene_name\tgene_type\tunstranded\tstranded_first\tstranded_second\ttpm_unstranded\n"
+            f"N_unmapped\t\t\t5\t5\t5\t\n{TP53}.17\tTP53\tcoding\t7\t1\t6\t9.1\n"
+            f"{FLT3}.9\tFLT3\tcoding\t0\t0\t0\t0\n"
+        ),
+        3,
+        1,
+    ),
+    "csv": (f"gene_id,count\n{TP53},7\n{FLT3},0\n", 2, 0),
+    "quoted": (f'"gene_id","count"\n"{TP53}",7\n"{FLT3}",0\n', 2, 0),
+    "sample name": (f"\tPATIENT_7\n{TP53}\t7\n{FLT3}\t0\n", 2, 0),
+}
+
+
+@pytest.fixture
+def read(tmp_path: Path):
+    """Extract the features of an expression table given as text."""
+
+    def _read(content: str | bytes) -> Extraction:
+        # A name that tells nothing: the layout has to be recognised from the columns.
+        path = tmp_path / "table"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return extract(path, reference_build=None)
+
+    return _read
+
+
+def values(found: Extraction) -> dict[str, float]:
+    block = found.blocks["expression"]
+    assert block is not None
+    assert block.values.dtype == np.float32
+    return dict(zip(block.names, block.values.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_extract__reads_the_counts_of_every_layout(read, layout):
+    """A stranded column of STAR, TPM instead of counts, or a length would pass unnoticed."""
+    text, records, not_genes = LAYOUTS[layout]
+    for content in (text, text.replace("\n", "\r\n"), gzip.compress(text.encode())):
+        found = read(content)
+        assert values(found) == {TP53: 7.0, FLT3: 0.0}
+        assert (found.records, found.used, found.failed) == (records, 2, {})
+        assert found.filtered == ({"not_a_gene": not_genes} if not_genes else {})
+        assert found.features == {
+            "expression_unit": "counts",
+            "expression_level": "gene",
+            "expression_genes": 2,
+            "expression_detected_genes": 1,
+            "expression_total_counts": 7.0,
+        }
+
+
+def test_extract__has_every_feature_of_its_contract_and_pickles(read):
+    found = read(LAYOUTS["star"][0])
+    assert list(found.features) == [feature.name for feature in CONTRACT.features]
+    assert set(found.blocks) == {block.name for block in CONTRACT.blocks}
+    assert pickle.loads(pickle.dumps(found)).features == found.features  # noqa: S301  # our own
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("log2_expression", "log2"),
+        ("log2(TPM+1)", "log2"),
+        ("logCPM", "log2"),
+        ("TPM", "tpm"),
+        ("tpm_unstranded", "tpm"),
+        ("FPKM", "fpkm"),
+        ("raw_counts", "counts"),
+        ("expected_count", "counts"),
+    ],
+)
+def test_extract__takes_the_unit_from_the_name_of_the_column(read, name, unit):
+    """Logarithms taken for counts would be normalised a second time."""
+    found = read(f"gene_symbol\t{name}\nTP53\t3.5\nFLT3\t1\n")
+    assert found.features["expression_unit"] == unit
+    assert values(found) == {"TP53": 3.5, "FLT3": 1.0}
+    total = found.features["expression_total_counts"]
+    assert total == (4.5 if unit == "counts" else None)
+
+
+def test_extract__keeps_negative_logarithms_and_counts_no_detected_genes(read):
+    found = read("gene_symbol\tlog2_expression\nTP53\t-3.25\nFLT3\t0\n")
+    assert values(found) == {"TP53": -3.25, "FLT3": 0.0}
+    assert found.features["expression_detected_genes"] is None
+
+
+def test_extract__sums_rows_of_one_gene_but_not_logarithms(read):
+    found = read(f"gene_id\tcount\n{TP53}.17\t7\n{TP53}.18\t5\n{FLT3}\t1\n")
+    assert values(found) == {TP53: 12.0, FLT3: 1.0}
+    assert found.used == 3
+    with pytest.raises(WrongFormat, match="twice"):
+        read("gene\tlog2\nTP53\t1\nTP53\t2\n")
+
+
+def test_extract__leaves_the_y_copy_of_a_gene_out(read):
+    found = read(f"gene_id\tcount\n{TP53}.17\t7\n{TP53}.17_PAR_Y\t5\n")
+    assert (values(found), found.filtered) == ({TP53: 7.0}, {"par_y_copy": 1})
+
+
+@pytest.mark.parametrize("missing", ["NA", "", "."])
+def test_extract__counts_missing_values_as_failed(read, missing):
+    """A missing value is not a zero: the gene stays unknown."""
+    found = read(f"gene\tcount\nTP53\t7\nFLT3\t{missing}\n")
+    assert (values(found), found.failed) == ({"TP53": 7.0}, {"missing_value": 1})
+
+
+@pytest.mark.parametrize(
+    ("unit", "value"),
+    [
+        ("count", "-1"),
+        ("count", "nan"),
+        ("count", "inf"),
+        ("count", "1e300"),
+        ("tpm", "2e6"),
+        ("log2", "1e9"),
+        ("log2", "-inf"),
+    ],
+)
+def test_extract__refuses_impossible_values_naming_the_line(read, unit, value):
+    with pytest.raises(ImpossibleValue, match="line 3"):
+        read(f"gene\t{unit}\nTP53\t7\nFLT3\t{value}\n")
+
+
+def test_extract__refuses_a_table_without_any_read(read):
+    """An empty library is a failed assay, not a patient without expression."""
+    with pytest.raises(ImpossibleValue, match="no gene has a read"):
+        read("gene\tcount\nTP53\t0\nFLT3\t0\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "message"),
+    [
+        ("", EmptyFile, "no content"),
+        ("gene\tcount\n", EmptyFile, "no row"),
+        ("N_unmapped\t5\t5\t5\n", EmptyFile, "no value"),
+        ("gene\tcount\nTP53\tmany\n", WrongFormat, "line 2"),
+        ("gene\tPATIENT_7\nTP53\t1.5\n", WrongFormat, "unit"),
+        ("gene\tP1\tP2\nTP53\t1\t2\n", WrongFormat, "one patient"),
+        (",TP53,FLT3\nP1,3,4\n", WrongFormat, "one patient"),
+        ("gene\tcount\nTP53\t1\nFLT3\nKIT\t2\n", WrongFormat, "line 3"),
+        ("gene\tcount\nTP53\t1\nFL", TruncatedFile, "line 3"),
+        ("##fileformat=VCFv4.2\n#CHROM\tPOS\n", WrongFormat, "VCF"),
+        ("<html>\t</html>", WrongFormat, "HTML"),
+        ("just a line of text\n", WrongFormat, "not an expression table"),
+        ("1\t2\t3\t4\t5\n", WrongFormat, "no names"),
+        ('gene\tcount\n"TP53\t1\nFLT3\t"2\n', WrongFormat, "cannot be read"),
+        (b"\x89PNG\r\n", WrongFormat, "PNG"),
+        (gzip.compress(b"gene\tcount\nTP53\t1\n")[:-9], TruncatedFile, "ends early"),
+    ],
+)
+def test_extract__refuses_what_is_no_complete_table(read, content, error, message):
+    with pytest.raises(error, match=message):
+        read(content)
+
+
+def test_extract__skips_blank_lines_and_still_names_the_right_line(read):
+    found = read("\ngene\tcount\n\nTP53\t7\n\n")
+    assert (found.records, values(found)) == (1, {"TP53": 7.0})
+    with pytest.raises(ImpossibleValue, match="line 4"):
+        read("\ngene\tcount\n\nTP53\t-7\n")
+
+
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    layout=st.sampled_from(sorted(LAYOUTS)),
+    edits=st.lists(
+        st.tuples(st.floats(0, 1), st.binary(max_size=4), st.integers(0, 4)), max_size=6
+    ),
+)
+def test_extract__ends_in_a_typed_error_or_an_account_whatever_is_damaged(read, layout, edits):
+    content = LAYOUTS[layout][0].encode()
+    for share, inserted, removed in edits:
+        position = int(share * len(content))
+        content = content[:position] + inserted + content[position + removed :]
+    try:
+        found = read(content)
+    except BadInput:
+        return
+    assert found.records == found.used + sum(found.filtered.values()) + sum(found.failed.values())
+    assert np.isfinite(list(values(found).values())).all()
