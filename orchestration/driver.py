@@ -28,8 +28,8 @@ from orchestration.pool import Finished, WorkerPool
 from orchestration.settings import Settings
 from orchestration.worker import Task
 
-#: (event time, hash, genome build, tool, assay performed) of a row: what makes it current.
-RowState = tuple[datetime, str, str | None, str | None, bool]
+#: (event time, hash, genome build, tool, site, assay performed) of a row: what makes it current.
+RowState = tuple[datetime, str, str | None, str | None, str | None, bool]
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Driver:
             before = plan.before.get(patient_id)
             entry = self._entry(contract, modality, patient_id, mine, before, run_id)
             same = before is not None and _same_input(before, entry)
-            stale = tuple(f for f in mine if _state(f) not in done.get(patient_id, set()))
+            stale = tuple(f for f in mine if _state(f) not in done[patient_id])
             if not stale:
                 unchanged = same and before is not None and before.outcome == entry.outcome
                 plan.settled.append(before if unchanged and before else entry)
@@ -163,27 +163,25 @@ class Driver:
         errors = {
             item.task: item.result for item in batch if isinstance(item.result, OncoFrameError)
         }
+        found = {
+            item.task: item.result for item in batch if not isinstance(item.result, OncoFrameError)
+        }
         with self.lake.lock(contract.table):
-            done = self._row_states(contract, [item.task.patient_id for item in batch])
-            reads = {
-                # Another run may have written the same files since this one was planned.
-                item.task: [
-                    read
-                    for read in item.result
-                    if _state(read.file, read.sha256) not in done.get(item.task.patient_id, set())
-                ]
-                for item in batch
-                if not isinstance(item.result, OncoFrameError)
+            # Another run may have written the same files since this one was planned.
+            done = self._row_states(contract, [task.patient_id for task in found])
+            new = {
+                task: [r for r in reads if _state(r.file, r.sha256) not in done[task.patient_id]]
+                for task, reads in found.items()
             }
             run_id = next(iter(entries.values())).run_id
-            table, refused = self._rows(contract, reads, run_id)
+            table, refused = self._rows(contract, new, run_id)
             if not table.is_empty():
                 self.lake.append_features(contract, table)
         errors.update(refused)
         outcomes = [
             PatientOutcome(
                 self._attempted(entries[item.task], item.tries, errors.get(item.task)),
-                () if isinstance(item.result, OncoFrameError) else tuple(item.result),
+                () if item.task in refused else tuple(found.get(item.task, ())),
             )
             for item in batch
         ]
@@ -273,13 +271,14 @@ class Driver:
                 "source_sha256",
                 "reference_build",
                 "tool",
+                "site",
                 contract.performed_column,
             )
             .collect()
         )
-        states: dict[str, set[RowState]] = {}
+        states: dict[str, set[RowState]] = {patient_id: set() for patient_id in patients}
         for patient_id, *state in newest.iter_rows():
-            states.setdefault(patient_id, set()).add(tuple(state))
+            states[patient_id].add(tuple(state))
         return states
 
 
@@ -294,5 +293,6 @@ def _state(file: LandedFile, digest: str | None = None) -> RowState:
         digest or file.sha256,
         file.reference_build,
         file.tool,
+        file.site,
         performed,
     )

@@ -5,6 +5,8 @@ retry_failed: quarantined and failed patients -> features
 weekly_retrain: frames -> models, Monday 02:00
 """
 
+from typing import Any
+
 import dagster as dg
 
 from ml.study import study_names
@@ -92,5 +94,5 @@ def weekly_retrain_schedule(
     ]
 
 
-JOBS = [everything, retry_failed, weekly_retrain]
+JOBS: list[Any] = [everything, retry_failed, weekly_retrain]  # Dagster exports no common type
 SCHEDULES = [weekly_retrain_schedule]

@@ -73,7 +73,7 @@ def per_patient_asset(modality: Modality, stage: str, kinds: set[str]) -> dg.Ass
         patients = config.patients or list(context.partition_keys)
         outcomes: list[Entry] = []
         with progress.task(contract.table, len(patients)) as advance:
-            run = driver.run(modality, patients, run_id=context.run_id, retry=config.retry)
+            run = driver.run(modality, patients, run_id=context.run.run_id, retry=config.retry)
             for outcome in run:
                 outcomes.append(outcome.entry)
                 if outcome.entry.outcome in (Outcome.OK, Outcome.NOT_PERFORMED):
@@ -88,7 +88,7 @@ def per_patient_asset(modality: Modality, stage: str, kinds: set[str]) -> dg.Ass
 def _materialization(contract: Contract, outcome: PatientOutcome) -> dg.AssetMaterialization:
     entry = outcome.entry
     metadata: dict[str, Any] = {
-        "outcome": entry.outcome,
+        "outcome": str(entry.outcome),
         "source_sha256": entry.source_sha256,
         "columns": len(contract.schema()),
     }

@@ -135,7 +135,8 @@ class Pipeline:
         keys = [dg.AssetKey([kind, study]) for kind in ("training_frame", "trained_model")]
         result = self.materialize(keys)
         [event] = result.asset_materializations_for_node(keys[1].to_python_identifier())
-        return dict(event.metadata["result"].value)
+        summary: dict[str, Any] = event.metadata["result"].value  # type: ignore[assignment]
+        return summary
 
     def build_frame(
         self, study: str, *, as_of: str | None = None, modalities: Sequence[str] | None = None

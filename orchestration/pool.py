@@ -12,15 +12,24 @@ import multiprocessing
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from typing import Self
 
 from pebble import ProcessExpired, ProcessPool
 
-from assets.errors import ExtractorFailed, OncoFrameError, TimedOut, Unavailable, WorkerDied
+from assets.errors import (
+    ExtractorFailed,
+    OncoFrameError,
+    SettingsError,
+    TimedOut,
+    Unavailable,
+    WorkerDied,
+)
 from assets.extraction import ReadFile
 from orchestration.settings import Settings
-from orchestration.worker import Task, limit_threads, prepare, read_patient
+from orchestration.worker import Task, one_thread_each, prepare, read_patient
 
 #: Tasks handed to the pool per worker: enough to keep it busy, few enough to bound memory.
 _AHEAD = 4
@@ -49,9 +58,10 @@ class WorkerPool:
         self._pool: ProcessPool | None = None
 
     def __enter__(self) -> Self:
-        limit_threads()
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["orchestration.worker"])
+        with one_thread_each():
+            forkserver.ensure_running()
         self._pool = ProcessPool(
             max_workers=self._settings.workers,
             initializer=prepare,
@@ -66,7 +76,13 @@ class WorkerPool:
             self._pool.join()
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Finished]:
-        """Yield every task once, as it ends for good."""
+        """Yield every task once, as it ends for good.
+
+        Raises
+        ------
+        SettingsError
+            If no worker can be started with the memory it may use.
+        """
         todo = iter(tasks)
         running: dict[Future[list[ReadFile]], tuple[Task, int]] = {}
         later: list[tuple[float, int, Task, int]] = []
@@ -77,7 +93,9 @@ class WorkerPool:
                 running[self._schedule(ready[0])] = ready
             if not running and not later:
                 return
-            pause = max(0.0, later[0][0] - time.monotonic()) if later else None
+            # With every place taken, only a task that ends makes room for one that is due.
+            full = len(running) == room
+            pause = max(0.0, later[0][0] - time.monotonic()) if later and not full else None
             if not running:
                 time.sleep(pause or 0.0)
                 continue
@@ -109,6 +127,14 @@ class WorkerPool:
             return future.result()
         if isinstance(error, OncoFrameError):
             return error
+        if isinstance(error, BrokenProcessPool):
+            # No file's fault: to put all patients in quarantine for it would be wrong.
+            raise SettingsError(
+                "the worker processes could not be started",
+                where="setting worker_memory_mb",
+                expected="a limit that the system grants",
+                got=f"{self._settings.worker_memory_mb} MB",
+            ) from error
         where = ", ".join(file.path for file in task.files if file.path)
         if isinstance(error, TimeoutError):
             allowed = f"at most {self._settings.patient_timeout_s:g} s"

@@ -43,7 +43,8 @@ class Settings(BaseSettings):
     patient_timeout_s
         Longest time one patient and modality may take.
     worker_memory_mb
-        Address space of one worker; a file that needs more costs its patient only.
+        Address space of one worker, at least the 1,024 that its libraries take up; a file that
+        needs more costs its patient only.
     retry_wait_s, retry_factor, retry_tries
         Exponential backoff of transient errors (I/O, throttling).
     mrn_key
@@ -60,7 +61,7 @@ class Settings(BaseSettings):
     chunk_patients: PositiveInt = 500
     commit_patients: PositiveInt = 100
     patient_timeout_s: PositiveFloat = 900.0
-    worker_memory_mb: PositiveInt = 4096
+    worker_memory_mb: int = Field(default=4096, ge=1024)
     retry_wait_s: PositiveFloat = 15.0
     retry_factor: PositiveFloat = 1.5
     retry_tries: PositiveInt = 8

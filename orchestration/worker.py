@@ -8,8 +8,12 @@ Imported by every worker, so nothing heavy stands here: no Dagster, no Feast, no
 import os
 import resource
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import parent_process
 from pathlib import Path
+from threading import Thread
 
 from assets.contracts import Modality, Status
 from assets.errors import OncoFrameError, Unavailable, WorkerDied
@@ -31,7 +35,8 @@ class Task:
 
 
 def prepare(memory_mb: int) -> None:
-    """Bound a new worker: address space, no core dumps, no chatter of native libraries."""
+    """Bound a new worker: address space, no core dumps, no chatter, no life without its run."""
+    Thread(target=_follow_run, daemon=True).start()
     limit = memory_mb * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -40,10 +45,30 @@ def prepare(memory_mb: int) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
-def limit_threads() -> None:
-    """One thread per worker for the libraries that would otherwise use every core."""
-    for variable in _THREAD_VARIABLES:
-        os.environ[variable] = "1"
+def _follow_run() -> None:
+    """End with the run: after its kill -9 nobody else would stop a worker that hangs."""
+    run = parent_process()
+    if run is not None:
+        run.join()
+        os._exit(1)
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Environment for workers to be born in: one thread for libraries that would use every core.
+
+    The run itself gets its own environment back; training in the same process uses all cores.
+    """
+    before = {variable: os.environ.get(variable) for variable in _THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for variable, value in before.items():
+            if value is None:
+                del os.environ[variable]
+            else:
+                os.environ[variable] = value
 
 
 def read_patient(task: Task) -> list[ReadFile]:

@@ -1,0 +1,1 @@
+"""Importers: public downloads turned into the landing layout, one module per cohort."""

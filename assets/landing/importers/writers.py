@@ -1,0 +1,232 @@
+"""Writers of the landing layout: what an importer hands over becomes files the readers know.
+
+    specimen's calls -> write_vcf        -> <name>.vcf.gz and <name>.vcf.gz.tbi
+    specimen's genes -> write_expression -> gene_symbol and one column that names its unit
+    specimen's call  -> write_fusions    -> STAR-Fusion columns; header only = negative
+
+The same input gives the same bytes. What a cohort's columns mean is its importer's business.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pysam
+
+from assets.landing.samplesheet import COLUMNS, SAMPLESHEET
+
+#: Contig -> length in bases of GRCh37 (GRC, assembly GCA_000001405.1; MT is the rCRS).
+GRCH37_CONTIGS = {
+    "1": 249_250_621,
+    "2": 243_199_373,
+    "3": 198_022_430,
+    "4": 191_154_276,
+    "5": 180_915_260,
+    "6": 171_115_067,
+    "7": 159_138_663,
+    "8": 146_364_022,
+    "9": 141_213_431,
+    "10": 135_534_747,
+    "11": 135_006_516,
+    "12": 133_851_895,
+    "13": 115_169_878,
+    "14": 107_349_540,
+    "15": 102_531_392,
+    "16": 90_354_753,
+    "17": 81_195_210,
+    "18": 78_077_248,
+    "19": 59_128_983,
+    "20": 63_025_520,
+    "21": 48_129_895,
+    "22": 51_304_566,
+    "X": 155_270_560,
+    "Y": 59_373_566,
+    "MT": 16_569,
+}
+
+#: Fields of the CSQ annotation, in order, with the names of Ensembl VEP.
+CSQ_FIELDS = (
+    "Allele",
+    "Consequence",
+    "SYMBOL",
+    "Gene",
+    "HGVSc",
+    "HGVSp",
+    "BIOTYPE",
+    "Existing_variation",
+    "SIFT",
+    "PolyPhen",
+)
+
+#: Columns of a call: position (1-based), alleles, reads of the caller whose counts are taken, the
+#: same per caller, whether a matched normal was missing, and the CSQ annotation.
+CALL_SCHEMA = pl.Schema(
+    {
+        "chrom": pl.String(),
+        "pos": pl.Int64(),
+        "ref": pl.String(),
+        "alt": pl.String(),
+        "alt_reads": pl.Int64(),
+        "depth": pl.Int64(),
+        "callers": pl.List(pl.String()),
+        "caller_alt_reads": pl.List(pl.Int64()),
+        "caller_depths": pl.List(pl.Int64()),
+        "is_tumor_only": pl.Boolean(),
+        "csq": pl.String(),
+    }
+)
+
+#: Columns of a fusion table: those of STAR-Fusion up to the breakpoints, then its FFPM.
+FUSION_COLUMNS = (
+    "#FusionName",
+    "JunctionReadCount",
+    "SpanningFragCount",
+    "SpliceType",
+    "LeftGene",
+    "LeftBreakpoint",
+    "RightGene",
+    "RightBreakpoint",
+    "FFPM",
+)
+#: A value that is not known, as STAR-Fusion writes it.
+UNKNOWN = "."
+
+_CSQ_FORMAT = "|".join(CSQ_FIELDS)
+_HEADER_LINES = (
+    '##INFO=<ID=CALLERS,Number=.,Type=String,Description="Callers that report the variant">',
+    '##INFO=<ID=CALLER_AD,Number=.,Type=Integer,Description="Alternate reads, one per caller">',
+    '##INFO=<ID=CALLER_DP,Number=.,Type=Integer,Description="Depth, one per caller">',
+    '##INFO=<ID=TUMOR_ONLY,Number=0,Type=Flag,Description="Called without a matched normal">',
+    (
+        "##INFO=<ID=CSQ,Number=.,Type=String,"
+        f'Description="Consequence annotations from Ensembl VEP. Format: {_CSQ_FORMAT}">'
+    ),
+    '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">',
+    '##FORMAT=<ID=AD,Number=R,Type=Integer,Description="Reads per allele">',
+    '##FORMAT=<ID=DP,Number=1,Type=Integer,Description="Depth">',
+    '##FORMAT=<ID=AF,Number=A,Type=Float,Description="Fraction of alternate reads">',
+)
+
+
+def write_vcf(path: Path, sample: str, calls: pl.DataFrame, *, source: str) -> None:
+    """Write the calls of one specimen as bgzipped VCF with its tabix index.
+
+    Parameters
+    ----------
+    path
+        File to write, ending in ``.vcf.gz``.
+    sample
+        Name of the only sample column.
+    calls
+        Columns of :data:`CALL_SCHEMA`, sorted by contig and position; no rows make a VCF without
+        records: sequenced, nothing found.
+    source
+        What the calls come from, for the header.
+
+    Notes
+    -----
+    GT is ``0/1``: a somatic call says that both alleles were seen, not how many copies there are.
+    """
+    with pysam.VariantFile(str(path), "wz", header=_vcf_header(sample, source)) as vcf:
+        for call in calls.iter_rows(named=True):
+            start = call["pos"] - 1
+            record = vcf.new_record(
+                contig=call["chrom"],
+                start=start,
+                stop=start + len(call["ref"]),
+                alleles=(call["ref"], call["alt"]),
+                filter="PASS",
+                info=_info(call),
+                samples=[_genotype(call)],
+            )
+            vcf.write(record)
+    pysam.tabix_index(str(path), preset="vcf", force=True)
+
+
+def _vcf_header(sample: str, source: str) -> pysam.VariantHeader:
+    header = pysam.VariantHeader()
+    header.add_line(f"##source={source}")
+    header.add_line("##reference=GRCh37")
+    for contig, length in GRCH37_CONTIGS.items():
+        header.add_line(f"##contig=<ID={contig},length={length},assembly=GRCh37>")
+    for line in _HEADER_LINES:
+        header.add_line(line)
+    header.add_sample(sample)
+    return header
+
+
+def _info(call: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "CALLERS": call["callers"],
+        "CALLER_AD": call["caller_alt_reads"],
+        "CALLER_DP": call["caller_depths"],
+        "TUMOR_ONLY": call["is_tumor_only"],
+        "CSQ": call["csq"],
+    }
+
+
+def _genotype(call: dict[str, Any]) -> dict[str, Any]:
+    alt_reads, depth = call["alt_reads"], call["depth"]
+    return {
+        "GT": (0, 1),
+        "AD": (depth - alt_reads, alt_reads),
+        "DP": depth,
+        "AF": alt_reads / depth if depth else None,
+    }
+
+
+def write_expression(path: Path, genes: pl.Series, values: pl.Series, *, unit: str) -> None:
+    """Write the expression of one specimen, tab-separated.
+
+    Parameters
+    ----------
+    genes
+        Gene symbols, one per row.
+    values
+        Their expression.
+    unit
+        Name of the value column, for example ``log2_expression``.
+    """
+    table = pl.DataFrame({"gene_symbol": genes, unit: values})
+    table.write_csv(path, separator="\t")
+
+
+def write_fusions(path: Path, fusions: Sequence[tuple[str, str]]) -> None:
+    """Write the fusions of one specimen in the columns of STAR-Fusion, tab-separated.
+
+    Parameters
+    ----------
+    fusions
+        Partners of each fusion, ``UNKNOWN`` where one is not known; none of them make a table
+        with a header only: assessed and negative. Reads and breakpoints are ``UNKNOWN``.
+
+    References
+    ----------
+    STAR-Fusion, "Output from STAR-Fusion": https://github.com/STAR-Fusion/STAR-Fusion/wiki
+    """
+    rows = [
+        {
+            **dict.fromkeys(FUSION_COLUMNS, UNKNOWN),
+            "#FusionName": f"{left}--{right}",
+            "LeftGene": left,
+            "RightGene": right,
+        }
+        for left, right in fusions
+    ]
+    table = pl.DataFrame(rows, schema=dict.fromkeys(FUSION_COLUMNS, pl.String()))
+    table.write_csv(path, separator="\t")
+
+
+def write_samplesheet(landing: Path, rows: Sequence[dict[str, str]]) -> None:
+    """Write the samplesheet, sorted by patient, modality and date.
+
+    Parameters
+    ----------
+    landing
+        Folder of the landing zone.
+    rows
+        One dictionary per patient, assay and file, with the samplesheet's columns as keys.
+    """
+    sheet = pl.DataFrame(rows, schema=dict.fromkeys(COLUMNS, pl.String()))
+    sheet.sort("patient_id", "modality", "collected_on").write_csv(landing / SAMPLESHEET)
