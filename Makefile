@@ -12,6 +12,8 @@ SEED ?= 1
 COMPILE := $(UV) pip compile --quiet --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11
 
 export DO_NOT_TRACK := 1
+# Compiled modules are kept: starting Dagster, Feast and dbt takes half the time then.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test soak check ui bench lock lock-check format clean
@@ -27,13 +29,13 @@ $(UV):
 
 # What runs: the locked packages and OncoFrame itself, without the tools of development.
 $(VENV)/.run: requirements.lock pyproject.toml | $(UV)
-	$(UV) pip install --quiet --compile-bytecode --require-hashes -r requirements.lock
+	$(UV) pip install --quiet --require-hashes -r requirements.lock
 	$(UV) pip install --quiet --no-deps -e .
 	@touch $@
 
 # What develops: the same set and the tools of the dev extra.
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
-	$(UV) pip install --quiet --compile-bytecode --require-hashes -r requirements-dev.lock
+	$(UV) pip install --quiet --require-hashes -r requirements-dev.lock
 	@touch $@
 
 demo: $(VENV)/.run ## simulate a cohort, run the whole line on it, train a model
