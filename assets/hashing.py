@@ -1,5 +1,6 @@
 """Hashes of content: the same rows give the same hash, on any machine and in any order."""
 
+import math
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -41,10 +42,13 @@ def _add(digest: "_Hash", column: pl.Series) -> None:
         text = column.fill_null("")
         digest.update(text.str.len_bytes().to_numpy().tobytes())
         digest.update("".join(text).encode())
-    elif column.dtype.is_nested() or column.dtype == pl.Object:
+    elif column.dtype.is_float():
+        # A NaN has many bit patterns; which one a calculation leaves depends on the processor.
+        digest.update(column.fill_null(0).fill_nan(math.nan).to_numpy().tobytes())
+    elif column.dtype == pl.Boolean:
+        digest.update(column.cast(pl.UInt8).fill_null(0).to_numpy().tobytes())
+    elif column.dtype.is_integer() or column.dtype.is_temporal():
+        digest.update(column.to_physical().fill_null(0).to_numpy().tobytes())
+    else:
         msg = f"column {column.name} of type {column.dtype} has no content hash"
         raise TypeError(msg)
-    else:
-        flags = column.dtype == pl.Boolean
-        numbers = column.cast(pl.UInt8) if flags else column.to_physical()
-        digest.update(numbers.fill_null(0).to_numpy().tobytes())

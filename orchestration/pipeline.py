@@ -8,6 +8,7 @@ worked on the same input is found by its tag.
 """
 
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -237,7 +238,10 @@ class Pipeline:
 
     @cached_property
     def _job(self) -> dg.JobDefinition:
-        return self._definitions.resolve_implicit_global_asset_job_def()
+        with warnings.catch_warnings():
+            # Dagster rebuilds every sensor with a beta parameter of its own.
+            warnings.simplefilter("ignore", dg.BetaWarning)
+            return self._definitions.resolve_implicit_global_asset_job_def()
 
 
 def open_instance(folder: Path) -> dg.DagsterInstance:

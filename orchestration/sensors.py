@@ -17,7 +17,11 @@ from orchestration.settings import Settings
 INTERVAL_S = 60
 
 
-@dg.sensor(job=everything, minimum_interval_seconds=INTERVAL_S)
+@dg.sensor(
+    job=everything,
+    minimum_interval_seconds=INTERVAL_S,
+    description="Runs the main job when the samplesheet or one of its files changed.",
+)
 def new_files(
     settings: dg.ResourceParam[Settings], lake: dg.ResourceParam[Lake]
 ) -> dg.RunRequest | dg.SkipReason:
@@ -33,4 +37,6 @@ def new_files(
     state = intake.stamped(sheet)
     if not intake.changed(lake, state):
         return dg.SkipReason("the landing zone did not change")
-    return dg.RunRequest(run_key=f"landing-{content_hash(state)}")
+    # Dagster drops a key it has seen: a file that is put back needs another key than at first.
+    taken_in = lake.version(intake.TABLE)
+    return dg.RunRequest(run_key=f"landing-{taken_in}-{content_hash(state)}")

@@ -31,7 +31,7 @@ def landed_files(
     settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[Lake],
     progress: dg.ResourceParam[Progress],
-) -> dg.MaterializeResult:
+) -> dg.MaterializeResult[None]:
     """Files of the landing zone: one row per patient, assay and date, with the file's hash.
 
     Reads the samplesheet, refuses it as a whole if a row is wrong, hashes what is new or changed,

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from assets.errors import FileMissing, Unavailable
 
@@ -30,9 +29,10 @@ def join(folder: str, path: str) -> str:
     """``path`` below ``folder``; an absolute path or ``s3://`` address stays as it is."""
     if path.startswith(S3):
         return path
-    if folder.startswith(S3):
+    if folder.startswith(S3) and not path.startswith("/"):
         return f"{folder.rstrip('/')}/{path}"
-    return str((Path(folder) / path).resolve())
+    # Links are not followed: an error names the path as its user wrote it.
+    return os.path.abspath(os.path.join(folder, path))  # noqa: PTH100, PTH118
 
 
 def exists(path: str) -> bool:
@@ -44,11 +44,15 @@ def exists(path: str) -> bool:
         If object storage does not answer.
     """
     if not path.startswith(S3):
-        return Path(path).exists()
+        # Path.exists raises on a name that no file system can hold.
+        return os.path.exists(path)  # noqa: PTH110
     bucket, key = _s3_address(path)
-    listed = _s3_call("list_objects_v2", Bucket=bucket, Prefix=key, MaxKeys=1)
-    found = [entry["Key"] for entry in listed.get("Contents", [])]
-    return any(name == key or name.startswith(f"{key.rstrip('/')}/") for name in found)
+    for prefix in (key, f"{key.rstrip('/')}/"):
+        listed = _s3_call("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=1)
+        first = [entry["Key"] for entry in listed.get("Contents", [])]
+        if first and (first[0] == key or prefix.endswith("/")):
+            return True
+    return False
 
 
 def stamp(path: str) -> str:
@@ -58,14 +62,18 @@ def stamp(path: str) -> str:
     ------
     FileMissing
         If nothing is there.
+    Unavailable
+        If it could not be looked at this time.
     """
     if path.startswith(S3):
         parts = [f"{e['Key']}:{e['Size']}:{e['ETag']}" for e in _s3_entries(path)]
     else:
-        parts = []
-        for name, file in _members(Path(path)):
-            status = file.stat()
-            parts.append(f"{name}:{status.st_size}:{status.st_mtime_ns}:{status.st_ino}")
+        with _readable(path):
+            status = {name: file.stat() for name, file in _members(Path(path))}
+        parts = [
+            f"{name}:{file.st_size}:{file.st_mtime_ns}:{file.st_ino}"
+            for name, file in status.items()
+        ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -85,14 +93,10 @@ def sha256(path: str) -> str:
 
 def local_sha256(path: Path) -> str:
     """SHA-256 of a local file or folder, see :func:`sha256`."""
-    try:
+    with _readable(str(path)):
         if path.is_file():
             return _digest(path)
         lines = [f"{name} {_digest(file)}" for name, file in _members(path)]
-    except FileNotFoundError as error:
-        raise FileMissing("the file is not there", where=str(path)) from error
-    except OSError as error:
-        raise Unavailable("the file could not be read", where=str(path), got=str(error)) from error
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
@@ -103,8 +107,10 @@ def read_bytes(path: str) -> bytes:
     ------
     FileMissing
         If it is not there.
+    Unavailable
+        If it could not be read this time.
     """
-    with local_copy(path) as local:
+    with local_copy(path) as local, _readable(path):
         if not local.is_file():
             raise FileMissing("the file is not there", where=path)
         return local.read_bytes()
@@ -122,7 +128,7 @@ def local_copy(path: str) -> Iterator[Path]:
         If object storage does not answer.
     """
     if not path.startswith(S3):
-        if not Path(path).exists():
+        if not exists(path):
             raise FileMissing("the file is not there", where=path)
         yield Path(path)
         return
@@ -136,6 +142,17 @@ def local_copy(path: str) -> Iterator[Path]:
             with local.open("wb") as sink:
                 _download(bucket, entry["Key"], sink)
         yield target
+
+
+@contextmanager
+def _readable(path: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FileMissing("the file is not there", where=path) from error
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise Unavailable("the file could not be read", where=path, got=reason) from error
 
 
 def _members(path: Path) -> list[tuple[str, Path]]:
@@ -155,21 +172,24 @@ def _digest(file: Path) -> str:
 @cache
 def _s3_client() -> "BaseClient":
     import boto3  # noqa: PLC0415  (0.2 s that a local landing zone does not need)
+    from botocore.config import Config  # noqa: PLC0415
 
-    return boto3.client("s3")
+    # The driver tries again, patient by patient; tries below it would only add up.
+    once = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=10)
+    return boto3.client("s3", config=once)
 
 
 def _s3_address(path: str) -> tuple[str, str]:
-    address = urlsplit(path)
-    return address.netloc, address.path.lstrip("/")
+    bucket, _, key = path.removeprefix(S3).partition("/")
+    return bucket, key
 
 
-def _s3_call(operation: str, **arguments: Any) -> Any:
+@contextmanager
+def _s3_answers(where: str) -> Iterator[None]:
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
-    where = f"{S3}{arguments['Bucket']}/{arguments.get('Prefix', arguments.get('Key', ''))}"
     try:
-        return getattr(_s3_client(), operation)(**arguments)
+        yield
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
         if code in _GONE:
@@ -178,6 +198,12 @@ def _s3_call(operation: str, **arguments: Any) -> Any:
     except BotoCoreError as error:
         what = "object storage did not answer"
         raise Unavailable(what, where=where, got=type(error).__name__) from error
+
+
+def _s3_call(operation: str, **arguments: Any) -> Any:
+    where = f"{S3}{arguments['Bucket']}/{arguments.get('Prefix', arguments.get('Key', ''))}"
+    with _s3_answers(where):
+        return getattr(_s3_client(), operation)(**arguments)
 
 
 def _s3_entries(path: str) -> list[dict[str, Any]]:
@@ -190,6 +216,8 @@ def _s3_entries(path: str) -> list[dict[str, Any]]:
             entry
             for entry in page.get("Contents", [])
             if entry["Key"] == key or entry["Key"].startswith(f"{key.rstrip('/')}/")
+            # The S3 console marks an empty folder by an object of its name.
+            if not entry["Key"].endswith("/")
         ]
         if not page.get("IsTruncated"):
             break
@@ -201,5 +229,6 @@ def _s3_entries(path: str) -> list[dict[str, Any]]:
 
 def _download(bucket: str, key: str, sink: IO[bytes]) -> None:
     body = _s3_call("get_object", Bucket=bucket, Key=key)["Body"]
-    for chunk in body.iter_chunks(_CHUNK_BYTES):
-        sink.write(chunk)
+    with _s3_answers(f"{S3}{bucket}/{key}"):
+        for chunk in body.iter_chunks(_CHUNK_BYTES):
+            sink.write(chunk)

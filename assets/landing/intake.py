@@ -8,7 +8,7 @@ zone reads no file. What is in the files is the extractors' business.
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 import polars as pl
@@ -39,8 +39,9 @@ def landed(lake: Lake) -> pl.DataFrame:
 
 def stamped(sheet: pl.DataFrame) -> pl.DataFrame:
     """Rows of the sheet with the ``stamp`` of each file: the state of the zone, no file read."""
-    stamps = [_sign(path, None, digest=False)[0] for path in sheet["path"]]
-    return sheet.with_columns(stamp=pl.Series(stamps, dtype=pl.String))
+    with ThreadPoolExecutor(_READERS) as readers:
+        stamps = readers.map(lambda path: _sign(path, None, digest=False)[0], sheet["path"])
+        return sheet.with_columns(stamp=pl.Series(stamps, dtype=pl.String))
 
 
 def changed(lake: Lake, state: pl.DataFrame) -> bool:
@@ -82,10 +83,13 @@ def take_in(
             signs.append(sign)
             if progress:
                 progress(len(signs), len(paths))
+    # The newest snapshot counts, also after the clock was set back.
+    last = before["seen_at"].max()
+    seen_at = max(now, last + timedelta(microseconds=1)) if isinstance(last, datetime) else now
     snapshot = sheet.with_columns(
         stamp=pl.Series([stamp for stamp, _ in signs], dtype=pl.String),
         sha256=pl.Series([digest for _, digest in signs], dtype=pl.String),
-        seen_at=pl.lit(now, dtype=UTC_TIME),
+        seen_at=pl.lit(seen_at, dtype=UTC_TIME),
     ).cast(SCHEMA)
     if not snapshot.drop("seen_at").equals(before.drop("seen_at")):
         lake.append(TABLE, snapshot)

@@ -10,13 +10,14 @@ import csv
 import hmac
 import io
 import re
-from datetime import UTC, datetime
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import polars as pl
 
 from assets.contracts import UTC_TIME, Modality, Status
-from assets.errors import FileMissing, SamplesheetError
+from assets.errors import FileMissing, SamplesheetError, Unavailable
 from assets.landing import files
 
 SAMPLESHEET = "samplesheet.csv"
@@ -36,6 +37,8 @@ PATIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MRN_COLUMN = "mrn"
 #: Hexadecimal digits of a derived pseudonym; 80 bits keep a million patients apart.
 PSEUDONYM_DIGITS = 20
+#: Looking an object up waits for the storage, not for the processor.
+_LOOKERS = 8
 
 SCHEMA = pl.Schema(
     {
@@ -133,9 +136,10 @@ def _table(text: str, sheet: str) -> pl.DataFrame:
         ) from error
     if not records:
         raise SamplesheetError("the samplesheet has a header but no rows", where=sheet)
+    columns = {name: header.index(name) for name in (*COLUMNS, MRN_COLUMN) if name in header}
     return pl.DataFrame(
-        [(row, *values) for row, values in records],
-        schema={"row": pl.Int64(), **dict.fromkeys(header, pl.String())},
+        [(row, *(values[place] for place in columns.values())) for row, values in records],
+        schema={"row": pl.Int64(), **dict.fromkeys(columns, pl.String())},
         orient="row",
     )
 
@@ -143,7 +147,7 @@ def _table(text: str, sheet: str) -> pl.DataFrame:
 def _check_header(header: list[str], sheet: str) -> None:
     required = [name for name in COLUMNS if name != "patient_id" or MRN_COLUMN not in header]
     missing = [name for name in required if name not in header]
-    twice = [name for name in header if header.count(name) > 1]
+    twice = [name for name in (*COLUMNS, MRN_COLUMN) if header.count(name) > 1]
     if missing or twice:
         raise SamplesheetError(
             f"row 1: column {missing[0]} is missing"
@@ -199,7 +203,8 @@ def pseudonym(mrn: str, key: bytes) -> str:
 def _problems(rows: pl.DataFrame) -> list[tuple[int, str]]:
     performed = pl.col("status") == Status.PERFORMED
     date = pl.col("collected_on").str.to_date("%Y-%m-%d", strict=False)
-    today = datetime.now(tz=UTC).date()
+    # The day begins up to 14 hours before it does in UTC.
+    today = (datetime.now(tz=UTC) + timedelta(hours=14)).date()
     checks = {
         "column patient_id must match [A-Za-z0-9_-]{1,64}": ~pl.col("patient_id").str.contains(
             f"^{PATIENT_ID.pattern}$"
@@ -237,12 +242,23 @@ def _absolute_paths(rows: pl.DataFrame, landing: str) -> pl.Series:
 
 
 def _path_problems(rows: pl.DataFrame) -> list[tuple[int, str]]:
-    with_file = rows.filter(pl.col("path") != "").select("row", "path").iter_rows()
+    with_file = rows.filter(pl.col("path") != "").select("row", "path")
+    paths = with_file["path"]
+    with ThreadPoolExecutor(_LOOKERS) as lookers:
+        look = lookers.map if paths.str.starts_with(files.S3).any() else map
+        gone = pl.Series(look(_is_gone, paths), dtype=pl.Boolean)
     return [
         (row, f"column path names {path}, which does not exist")
-        for row, path in with_file
-        if not files.exists(path)
+        for row, path in with_file.filter(gone).iter_rows()
     ]
+
+
+def _is_gone(path: str) -> bool:
+    try:
+        return not files.exists(path)
+    except Unavailable:
+        # Storage may be back when the patient's turn comes; the driver tries several times.
+        return False
 
 
 def _refuse(problems: list[tuple[int, str]], sheet: str) -> None:

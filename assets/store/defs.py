@@ -17,7 +17,14 @@ from orchestration.settings import Settings
     kinds={"feast"},
     code_version="1",
 )
-def feature_registry(settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult:
+def feature_registry(settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
     """Feast registry: the entity patient, one view per feature table, one service per study."""
-    summary = apply(settings.home)
-    return dg.MaterializeResult(metadata=summary)
+    store = apply(settings.home)
+    views = store.list_feature_views()
+    return dg.MaterializeResult(
+        metadata={
+            "views": [view.name for view in views],
+            "services": [service.name for service in store.list_feature_services()],
+            "columns": sum(len(view.features) for view in views),
+        }
+    )

@@ -55,7 +55,7 @@ def _training_frame(study_name: str) -> dg.AssetsDefinition:
         config: FrameConfig,
         settings: dg.ResourceParam[Settings],
         lake: dg.ResourceParam[Lake],
-    ) -> dg.MaterializeResult:
+    ) -> dg.MaterializeResult[None]:
         builder = frame_builder(settings, lake, study)
         request = FrameRequest(
             study,

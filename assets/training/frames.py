@@ -281,7 +281,7 @@ def _assemble(
             "the feature service does not serve a column of its tables", got=missing[0]
         )
     performed = [name for name, about in columns.items() if about["kind"] == "performed"]
-    features = pulled.select(columns).with_columns(pl.col(performed).fill_null(value=False))
+    features = pulled.select(list(columns)).with_columns(pl.col(performed).fill_null(value=False))
     return pl.concat([population.members, features], how="horizontal")
 
 

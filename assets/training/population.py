@@ -99,11 +99,16 @@ def select_population(
 
 
 def _reason(study: Study) -> pl.Expr:
-    reason = pl.when(pl.col("exclusion_reason").is_not_null()).then(pl.col("exclusion_reason"))
-    reason = reason.when(pl.col("label").is_null()).then(pl.lit(NO_LABEL))
-    for value, why in study.label.exclude.items():
-        reason = reason.when(pl.col("label") == value).then(pl.lit(f"label {value}: {why}"))
-    return reason.when(pl.col("quarantined").is_not_null()).then(pl.lit(QUARANTINED))
+    excluded = [
+        pl.when(pl.col("label") == value).then(pl.lit(f"label {value}: {why}"))
+        for value, why in study.label.exclude.items()
+    ]
+    return pl.coalesce(
+        pl.col("exclusion_reason"),
+        pl.when(pl.col("label").is_null()).then(pl.lit(NO_LABEL)),
+        *excluded,
+        pl.when(pl.col("quarantined").is_not_null()).then(pl.lit(QUARANTINED)),
+    )
 
 
 def _without_rare_classes(candidates: pl.DataFrame, floor: int) -> pl.DataFrame:

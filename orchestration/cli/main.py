@@ -42,7 +42,7 @@ def demo(
 
     Example: oncoframe demo --patients 60
     """
-    from assets.landing.simulate.cohort import simulate
+    from assets.landing.simulate.landing_zone import simulate
     from orchestration.pipeline import Pipeline, open_instance
 
     with command(as_json=as_json) as output:

@@ -1,0 +1,1 @@
+"""Synthetic landing zone: a leukaemia cohort in real file formats with planted truth."""

@@ -1,0 +1,184 @@
+"""Files that are wrong in the ways files are wrong, each with the error it must end in.
+
+    patients, seed -> choose -> Corruption per patient -> damage (in place)
+
+Six ways take turns; within a way the assays take turns. The samplesheet stays as it is: it does not
+know. The killing file asks for more memory than any worker is given, because readers refuse what
+is merely malformed: one record names tens of millions of alternate alleles, 0.1 MB of file that
+becomes gigabytes as soon as each allele is looked at.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import pysam
+
+from assets.contracts import Modality
+from assets.errors import (
+    EmptyFile,
+    ImpossibleValue,
+    MissingSample,
+    OncoFrameError,
+    SettingsError,
+    TruncatedFile,
+    WorkerDied,
+    WrongFormat,
+)
+from assets.landing.simulate.patient import Specimen, SyntheticPatient
+from assets.landing.simulate.plan import cohort_stream
+from assets.landing.simulate.vcf_files import write_bgzip
+
+#: Purpose of the cohort's random stream that chooses patients.
+_CHOICE = 1
+#: Alternate alleles of the killing record: two bytes each, and the line stays below 64 MiB.
+KILLING_ALLELES = 31_000_000
+
+_HTML = (
+    "<!DOCTYPE html>\n<html><head><title>503 Service Unavailable</title></head>\n"
+    "<body><h1>Service Unavailable</h1><p>The file server is down for maintenance.</p></body>"
+    "</html>\n"
+)
+
+
+class Way(StrEnum):
+    """How a file can be wrong, in the order in which the ways take turns."""
+
+    TRUNCATED_GZIP = "truncated_gzip"
+    WRONG_FORMAT = "wrong_format"
+    EMPTY = "empty"
+    NO_SAMPLES = "no_samples"
+    IMPOSSIBLE_VALUE = "impossible_value"
+    KILLS_WORKER = "kills_worker"
+
+
+#: Way -> the error it must end in, and the assays whose files show it, in turn.
+OUTCOMES: dict[Way, tuple[type[OncoFrameError], tuple[Modality, ...]]] = {
+    Way.TRUNCATED_GZIP: (TruncatedFile, (Modality.SNV,)),
+    Way.WRONG_FORMAT: (WrongFormat, (Modality.EXPRESSION, Modality.SNV, Modality.FUSION)),
+    Way.EMPTY: (EmptyFile, (Modality.FUSION, Modality.EXPRESSION, Modality.SNV)),
+    Way.NO_SAMPLES: (MissingSample, (Modality.SNV,)),
+    Way.IMPOSSIBLE_VALUE: (ImpossibleValue, (Modality.EXPRESSION, Modality.SNV)),
+    Way.KILLS_WORKER: (WorkerDied, (Modality.SNV,)),
+}
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """One corrupt file: whose, which assay of the first specimen, how, and the error expected."""
+
+    patient_index: int
+    modality: Modality
+    way: Way
+    error: str
+
+
+def choose(patients: Sequence[SyntheticPatient], number: int, seed: int) -> list[Corruption]:
+    """Patients who get a corrupt file, and which.
+
+    Only patients are eligible whose three assays were performed at diagnosis, so that each of them
+    ends with two good assays and one bad.
+
+    Raises
+    ------
+    SettingsError
+        If the cohort has fewer such patients.
+    """
+    eligible = [
+        patient.index
+        for patient in patients
+        if set(patient.specimens[0].statuses.values()) == {"performed"}
+    ]
+    if number > len(eligible):
+        raise SettingsError(
+            "too few patients to corrupt",
+            where="corrupt",
+            expected=f"at most {len(eligible)} of {len(patients)} patients",
+            got=str(number),
+        )
+    chosen = cohort_stream(seed, _CHOICE).permutation(eligible)[:number]
+    return sorted(
+        (_corruption(int(index), turn) for turn, index in enumerate(chosen)),
+        key=lambda corruption: corruption.patient_index,
+    )
+
+
+def damage(path: Path, corruption: Corruption) -> None:
+    """Damage a good file in place; its index, if any, stays as it was."""
+    match corruption.way:
+        case Way.TRUNCATED_GZIP:
+            content = path.read_bytes()
+            path.write_bytes(content[: len(content) * 3 // 5])
+        case Way.WRONG_FORMAT:
+            path.write_text(_HTML, "utf-8")
+        case Way.EMPTY:
+            path.write_bytes(b"")
+        case Way.NO_SAMPLES:
+            write_bgzip(path, _without_samples(_text(path)))
+        case Way.IMPOSSIBLE_VALUE if corruption.modality == Modality.SNV:
+            write_bgzip(path, _impossible_reads(_text(path)))
+        case Way.IMPOSSIBLE_VALUE:
+            path.write_text(_negative_count(path.read_text("utf-8")), "utf-8")
+        case Way.KILLS_WORKER:
+            write_bgzip(path, _with_killing_record(_text(path)))
+
+
+def corrupted_specimen(patient: SyntheticPatient) -> Specimen:
+    """The specimen whose file is corrupt: the one of the diagnosis."""
+    return patient.specimens[0]
+
+
+def _corruption(index: int, turn: int) -> Corruption:
+    ways = list(Way)
+    way = ways[turn % len(ways)]
+    error, assays = OUTCOMES[way]
+    modality = assays[turn // len(ways) % len(assays)]
+    return Corruption(index, modality, way, error.__name__)
+
+
+def _text(path: Path) -> str:
+    with pysam.BGZFile(str(path), "r") as stream:
+        return stream.read().decode()
+
+
+def _without_samples(text: str) -> str:
+    """Sites only: the eight columns that a VCF without genotypes has."""
+    rows = (line if line.startswith("##") else "\t".join(line.split("\t")[:8])
+            for line in text.splitlines())  # fmt: skip
+    return "\n".join(rows) + "\n"
+
+
+def _impossible_reads(text: str) -> str:
+    """First believed call with negative reads and an allele fraction of 3.2."""
+    lines = text.splitlines()
+    row = next(n for n, line in enumerate(lines) if "\tPASS\t" in line)
+    values = lines[row].split("\t")
+    for column in range(9, len(values)):
+        genotype, *_, forward, reverse = values[column].split(":")
+        values[column] = f"{genotype}:-120,-39:3.200:-159:{forward}:{reverse}"
+    lines[row] = "\t".join(values)
+    return "\n".join(lines) + "\n"
+
+
+def _negative_count(text: str) -> str:
+    """A count below zero in the first gene that was read at all."""
+    lines = text.splitlines()
+    row = next(
+        n
+        for n, line in enumerate(lines)
+        if not line.startswith(("N_", "__")) and line.split("\t")[1] != "0"
+    )
+    gene, *counts = lines[row].split("\t")
+    lines[row] = "\t".join([gene, *(f"-{count}" for count in counts)])
+    return "\n".join(lines) + "\n"
+
+
+def _with_killing_record(text: str) -> str:
+    """The calls and, after them, one whose alternate alleles fill the memory."""
+    *lines, last = text.splitlines()
+    values = last.split("\t")
+    base = "C" if values[3] == "T" else "T"
+    values[4] = f"{base}," * (KILLING_ALLELES - 1) + base
+    values[6] = "PASS"
+    return "\n".join([*lines, last, "\t".join(values)]) + "\n"

@@ -1,0 +1,83 @@
+"""Calls of a synthetic tumour: what is planted, passengers, and what the caller filtered.
+
+    SyntheticPatient, Specimen -> draw_calls -> calls in the order of a VCF
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from assets.landing.simulate import catalogue
+from assets.landing.simulate.catalogue import Variant
+from assets.landing.simulate.patient import Purpose, Specimen, SyntheticPatient
+from assets.landing.simulate.plan import patient_stream
+from assets.landing.simulate.scatter import draw_variant
+
+#: Contig -> length in bases of GRCh38 (GRC, assembly GCA_000001405.15), in the order of a VCF.
+CONTIGS = {
+    "chr1": 248_956_422, "chr2": 242_193_529, "chr3": 198_295_559, "chr4": 190_214_555,
+    "chr5": 181_538_259, "chr6": 170_805_979, "chr7": 159_345_973, "chr8": 145_138_636,
+    "chr9": 138_394_717, "chr10": 133_797_422, "chr11": 135_086_622, "chr12": 133_275_309,
+    "chr13": 114_364_328, "chr14": 107_043_718, "chr15": 101_991_189, "chr16": 90_338_345,
+    "chr17": 83_257_441, "chr18": 80_373_285, "chr19": 58_617_616, "chr20": 64_444_167,
+    "chr21": 46_709_983, "chr22": 50_818_468, "chrX": 156_040_895, "chrY": 57_227_415,
+    "chrM": 16_569,
+}  # fmt: skip
+
+#: Mean number of passenger mutations that the caller believes.
+MEAN_PASSENGERS = 14.0
+#: FILTER of a call that the caller does not believe -> mean number of such calls.
+MEAN_FILTERED = {
+    "germline": 6.0,
+    "weak_evidence": 4.0,
+    "base_qual;strand_bias": 2.0,
+    "panel_of_normals": 2.0,
+    "clustered_events;haplotype": 1.0,
+}
+#: Mean reads at a position, and the shape of their negative binomial.
+MEAN_DEPTH, DEPTH_SHAPE = 240.0, 9.0
+#: Fewest reads at a called position; fewer than three alternate reads are no call.
+MIN_DEPTH, MIN_ALT_READS = 40, 3
+
+_ORDER = {contig: number for number, contig in enumerate(CONTIGS)}
+
+
+@dataclass(frozen=True)
+class Call:
+    """A record of the VCF; reads as (reference, alternate)."""
+
+    variant: Variant
+    filter: str
+    tumour: tuple[int, int]
+    normal: tuple[int, int]
+
+
+def draw_calls(seed: int, patient: SyntheticPatient, specimen: Specimen) -> list[Call]:
+    """All calls of a specimen, sorted as a VCF; a position is called once."""
+    rng = patient_stream(seed, patient.index, 10 * specimen.number + Purpose.SNV)
+    planted = (*specimen.calls, *specimen.bystanders)
+    calls = [_call(call.variant, "PASS", call.vaf, rng) for call in planted]
+    stretches = catalogue.passengers()
+    clonal = max(specimen.purity, 0.1) / 2
+    for _ in range(rng.poisson(MEAN_PASSENGERS)):
+        variant = draw_variant(stretches[rng.integers(len(stretches))], rng)
+        calls.append(_call(variant, "PASS", clonal * rng.uniform(0.3, 1.1), rng))
+    for reason, mean in MEAN_FILTERED.items():
+        for _ in range(rng.poisson(mean)):
+            variant = draw_variant(stretches[rng.integers(len(stretches))], rng)
+            vaf = 0.5 if reason == "germline" else rng.uniform(0.01, 0.08)
+            calls.append(_call(variant, reason, vaf, rng))
+    first_at = {(c.variant.chrom, c.variant.pos): c for c in reversed(calls)}
+    return sorted(first_at.values(), key=lambda c: (_ORDER[c.variant.chrom], c.variant.pos))
+
+
+def _call(variant: Variant, reason: str, vaf: float, rng: np.random.Generator) -> Call:
+    depth, normal_depth = MIN_DEPTH + rng.negative_binomial(
+        DEPTH_SHAPE, DEPTH_SHAPE / (DEPTH_SHAPE + MEAN_DEPTH - MIN_DEPTH), size=2
+    )
+    alt = int(min(max(rng.binomial(depth, vaf), MIN_ALT_READS), depth))
+    in_normal = 0.5 if reason == "germline" else 0.001
+    normal_alt = int(rng.binomial(normal_depth, in_normal))
+    return Call(
+        variant, reason, (int(depth) - alt, alt), (int(normal_depth) - normal_alt, normal_alt)
+    )

@@ -1,0 +1,84 @@
+"""The feature store of a home: register our definitions, open it, pull rows.
+
+    home -> apply -> open_store -> training_rows
+
+``feature_store.yaml`` says how the store works, a home says where it keeps its files; plain Feast
+(``FeatureStore(repo_path="feature_repo")``) reads the home ``.oncoframe`` beside this folder.
+
+Feast takes seconds to import, so each function imports it when it is called: naming this module
+in an asset costs nothing.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pyarrow as pa
+import yaml
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+REPOSITORY = Path(__file__).resolve().parent
+
+
+def apply(home: Path) -> "FeatureStore":
+    """Register entity, views and services in a home, and return its feature store.
+
+    What is registered but no longer declared is removed; doing it again changes nothing.
+    """
+    from feature_repo.entities import PATIENT  # noqa: PLC0415
+    from feature_repo.services import SERVICES  # noqa: PLC0415
+    from feature_repo.views import VIEWS  # noqa: PLC0415
+
+    home.mkdir(parents=True, exist_ok=True)
+    store = open_store(home)
+    objects: list[Any] = [PATIENT, *VIEWS, *SERVICES]
+    declared = {declaration.name for declaration in objects}
+    registered: list[Any] = [*store.list_feature_services(), *store.list_feature_views()]
+    gone = [old for old in registered if old.name not in declared]
+    store.apply(objects, objects_to_delete=gone, partial=False)
+    return store
+
+
+def open_store(home: Path, *, versions: Mapping[str, int | None] | None = None) -> "FeatureStore":
+    """Feature store whose registry, online store and lake are those of a home.
+
+    Parameters
+    ----------
+    versions
+        Lake table -> Delta version to read instead of the newest, None for a table to be read as
+        never written.
+    """
+    from feast import FeatureStore, RepoConfig  # noqa: PLC0415
+
+    settings: dict[str, Any] = yaml.safe_load((REPOSITORY / "feature_store.yaml").read_text())
+    home = home.resolve()
+    settings["registry"] = str(home / Path(settings["registry"]).name)
+    settings["online_store"]["path"] = str(home / Path(settings["online_store"]["path"]).name)
+    settings["offline_store"]["lake"] = str(home / "lake")
+    settings["offline_store"]["versions"] = dict(versions or {})
+    return FeatureStore(config=RepoConfig(repo_path=REPOSITORY, **settings))
+
+
+def training_rows(store: "FeatureStore", service: str, entities: pl.DataFrame) -> pa.Table:
+    """Entity rows with the features of a service.
+
+    Parameters
+    ----------
+    entities : (n) frame
+        ``patient_id``, ``event_timestamp`` (as-of), optionally ``known_by``, and anything else.
+
+    Returns
+    -------
+    (n) Arrow table: the columns of ``entities``, then ``<view>__<column>``.
+    """
+    projections = store.get_feature_service(service, allow_cache=True).feature_view_projections
+    rows: Any = entities  # Feast passes on any frame, though its annotation says pandas
+    return store.get_historical_features(
+        entity_df=rows,
+        # References instead of the service itself, which Feast would read and compare once more.
+        features=[f"{view.name_to_use()}:{f.name}" for view in projections for f in view.features],
+        full_feature_names=True,
+    ).to_arrow()

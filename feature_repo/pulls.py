@@ -1,0 +1,91 @@
+"""Pulling rows out of one source: the newest for the online store, or all of a time span."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import polars as pl
+from feast import RepoConfig
+from feast.data_source import DataSource
+from feast.infra.offline_stores.file_source import FileSource
+
+from assets.contracts import KEY_COLUMNS
+from assets.errors import StudyError
+from feature_repo.lake_source import RUN, LakeSource, LakeTable, open_table
+from feature_repo.point_in_time import take_rows
+from feature_repo.retrieval import local_path
+
+_ROW = "__row"
+
+
+def open_source(config: RepoConfig, source: DataSource) -> LakeTable:
+    """Rows behind a source: a lake table, or a dataset that Feast saved as Parquet.
+
+    Raises
+    ------
+    assets.errors.StudyError
+        If it is another kind of source.
+    """
+    if isinstance(source, LakeSource):
+        return open_table(config, source)
+    if isinstance(source, FileSource):
+        return LakeTable(None, pl.scan_parquet(local_path(source.path, config.repo_path)))
+    raise StudyError(
+        "the source is neither a table of the lake nor a saved dataset",
+        where=f"data source {source.name}",
+        got=type(source).__name__,
+    )
+
+
+def newest_rows(
+    table: LakeTable,
+    *,
+    keys: Sequence[str],
+    features: Sequence[str],
+    clocks: Sequence[str],
+    span: tuple[datetime, datetime],
+) -> pl.DataFrame:
+    """Newest row of each key with an event in a time span, ends included.
+
+    Parameters
+    ----------
+    clocks
+        Event time and created time.
+    """
+    columns = [*keys, *features, *clocks]
+    if table.rows is None:
+        return pl.DataFrame(schema={name: KEY_COLUMNS.get(name, pl.Null()) for name in columns})
+    schema = table.rows.collect_schema()
+    newest = (
+        table.rows.select(*keys, *clocks, RUN)
+        .with_row_index(_ROW)
+        .filter(_within(clocks[0], *span))
+        .sort(*clocks, RUN)
+        .unique(keys, keep="last")
+        .select(_ROW)
+        .collect()
+        .to_series()
+    )
+    values = take_rows(table.rows, newest.sort(), {name: schema[name] for name in columns})
+    return values.rechunk()  # Feast writes only the first chunk to the online store
+
+
+def all_rows(
+    table: LakeTable,
+    *,
+    columns: Sequence[str],
+    event_time: str,
+    span: tuple[datetime | None, datetime | None],
+) -> pl.DataFrame:
+    """Every row with an event in a time span, ends included; None leaves an end open."""
+    if table.rows is None:
+        return pl.DataFrame(schema={name: KEY_COLUMNS.get(name, pl.Null()) for name in columns})
+    return table.rows.filter(_within(event_time, *span)).select(columns).collect()
+
+
+def _within(column: str, start: datetime | None, end: datetime | None) -> pl.Expr:
+    within = pl.lit(True)
+    if start is not None:
+        within &= pl.col(column) >= pl.lit(start.astimezone(UTC))
+    if end is not None:
+        within &= pl.col(column) <= pl.lit(end.astimezone(UTC))
+    return within

@@ -1,0 +1,161 @@
+"""What a model sees of a frame: numbers and categories with names, nothing fitted.
+
+    Frame -> choose columns (modality set, exclusions, known at index) -> expand blocks -> matrix
+
+Whatever is learned from several patients (which genes vary, which categories exist) is a step of
+the recipe, fitted inside the training fold; see :mod:`ml.preprocess`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import polars as pl
+
+from assets.contracts import Known
+from assets.errors import StudyError
+from assets.names import decode
+from ml.frame import Frame, FrameColumn
+
+
+@dataclass(frozen=True)
+class DesignMatrix:
+    """Features and label of every patient of a frame, one row each.
+
+    Parameters
+    ----------
+    patient_ids : (n,) array of str
+        Sorted; beside the features, never among them.
+    labels : (n,) array of str
+        Class of each patient.
+    features : (n, p) data frame
+        float32 columns (NaN: not performed, not measured), then object columns of text
+        categories (None: not known). Named by frame column in domain names, block positions as
+        ``<column>[<name>]``.
+    modalities : (p,) tuple of str
+        Modality of each feature.
+    """
+
+    patient_ids: np.ndarray
+    labels: np.ndarray
+    features: pd.DataFrame
+    modalities: tuple[str, ...]
+
+
+def design_matrix(
+    frame: Frame, modalities: Sequence[str], *, exclude: Mapping[str, str] | None = None
+) -> DesignMatrix:
+    """Matrix of the frame's columns that belong to some modalities.
+
+    Parameters
+    ----------
+    frame
+        Rows and what the columns mean.
+    modalities
+        Modalities whose columns the model may see.
+    exclude
+        Frame column -> reason, as :attr:`ml.study.Features.exclude`.
+
+    Raises
+    ------
+    StudyError
+        If a column is known only after the index event, is of a type no model takes, or has
+        positions its dictionary does not name; or if no column is left.
+    """
+    chosen = {
+        name: column
+        for name, column in frame.sidecar.columns.items()
+        if column.modality in modalities and name not in (exclude or {})
+    }
+    late = sorted(name for name, column in chosen.items() if column.known is Known.AFTER_INDEX)
+    if late:
+        raise StudyError(
+            "columns known only after the index event cannot be features",
+            where=frame.sidecar.frame_id,
+            got=", ".join(late),
+        )
+    if not chosen:
+        raise StudyError(
+            "the frame has no column of these modalities",
+            where=frame.sidecar.frame_id,
+            expected=f"columns of {', '.join(modalities)}",
+        )
+    numeric: list[tuple[FrameColumn, list[str], np.ndarray]] = []
+    text: dict[str, tuple[str, np.ndarray]] = {}
+    for name, column in chosen.items():
+        values = frame.rows[name]
+        if column.kind == "block":
+            names, matrix = _expand_block(frame, name, column)
+            numeric.append((column, names, matrix))
+        elif values.dtype.is_numeric() or values.dtype == pl.Boolean:
+            vector = values.cast(pl.Float32).to_numpy().reshape(-1, 1)
+            numeric.append((column, [decode(name)], vector))
+        elif values.dtype == pl.String:
+            text[decode(name)] = (column.modality, values.to_numpy())
+        else:
+            raise StudyError(
+                f"column {name} is neither number, flag nor text",
+                where=frame.sidecar.frame_id,
+                got=str(values.dtype),
+            )
+    return DesignMatrix(
+        patient_ids=frame.rows["patient_id"].to_numpy(),
+        labels=frame.rows["label"].to_numpy(),
+        features=_data_frame(frame.rows.height, numeric, text),
+        modalities=(
+            *(column.modality for column, names, _ in numeric for _ in names),
+            *(modality for modality, _ in text.values()),
+        ),
+    )
+
+
+def typical_patient(features: pd.DataFrame) -> pd.DataFrame:
+    """(1, p) data frame with the median of each number and the most frequent category.
+
+    Shows the shape of a model's input without showing a patient.
+
+    Parameters
+    ----------
+    features : (n, p) data frame
+        Of a design matrix: numbers first, then categories.
+    """
+    row = features.median(numeric_only=True).astype(np.float32).to_frame().T
+    for name in features.columns[len(row.columns) :]:
+        most_frequent = features[name].mode()
+        row[name] = [most_frequent.iloc[0] if len(most_frequent) else None]
+    return row
+
+
+def _data_frame(
+    height: int,
+    numeric: Sequence[tuple[FrameColumn, list[str], np.ndarray]],
+    text: Mapping[str, tuple[str, np.ndarray]],
+) -> pd.DataFrame:
+    matrix = np.hstack([np.empty((height, 0), dtype=np.float32), *(m for _, _, m in numeric)])
+    numbers = pd.DataFrame(matrix, columns=[n for _, names, _ in numeric for n in names])
+    categories = pd.DataFrame({name: values for name, (_, values) in text.items()}, dtype=object)
+    return pd.concat([numbers, categories], axis="columns") if text else numbers
+
+
+def _expand_block(frame: Frame, name: str, column: FrameColumn) -> tuple[list[str], np.ndarray]:
+    """Position names and (n, positions) float32 matrix of a block column."""
+    names = frame.dictionaries[column.axis] if column.axis is not None else ()
+    vectors = frame.rows[name]
+    lengths = vectors.list.len().fill_null(0).to_numpy()
+    if lengths.max(initial=0) > len(names):
+        raise StudyError(
+            f"a vector of {name} is longer than its dictionary",
+            where=frame.sidecar.frame_id,
+            expected=f"at most {len(names)} positions",
+            got=str(lengths.max()),
+        )
+    performed = vectors.is_not_null().to_numpy()
+    fill = np.nan if column.fill is None else column.fill
+    matrix = np.full((len(vectors), len(names)), np.nan, dtype=np.float32)
+    matrix[performed] = fill
+    # Row by row, the positions a vector has: the order in which explode lays them out.
+    held = np.arange(len(names)) < lengths[:, np.newaxis]
+    filled = vectors.filter(vectors.list.len() > 0)
+    matrix[held] = filled.explode().cast(pl.Float32).to_numpy()
+    return [f"{decode(name)}[{position}]" for position in names], matrix

@@ -1,0 +1,154 @@
+"""A training frame as it lies on disk: rows, what each column means, names of block positions.
+
+    frames/<frame_id>/{frame.parquet, frame.json, dictionary_<axis>.parquet} -> read_frame -> Frame
+
+Reading and checking only; how a frame is joined is in ``assets/training``.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from assets.contracts import Known
+from assets.errors import StudyError
+
+#: Columns before the features.
+KEY_COLUMNS = ("patient_id", "index_timestamp", "label")
+
+
+class FrameColumn(BaseModel):
+    """What the sidecar says about one feature column.
+
+    Parameters
+    ----------
+    modality
+        Assay it comes from, or ``clinical``.
+    feature
+        Domain name within its view (``CBFB::MYH11``).
+    unit
+        Unit of the values.
+    known
+        When it is known relative to the index event.
+    kind
+        ``performed`` flags whether the assay was done; a ``block`` is a vector per patient.
+    axis
+        Dictionary that names the positions of a block.
+    fill
+        Value of a position behind the end of a block's vector; None (NaN in the contract, which
+        JSON cannot say) where it is unknown.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    modality: str
+    feature: str
+    unit: str
+    known: Known
+    kind: Literal["scalar", "block", "performed"]
+    axis: str | None = None
+    fill: float | None = None
+
+
+class Sidecar(BaseModel):
+    """The part of ``frame.json`` that a model needs."""
+
+    model_config = ConfigDict(frozen=True)
+
+    frame_id: str
+    study: str
+    label_name: str
+    columns: dict[str, FrameColumn]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One row per patient: label and features as they were known at the index event.
+
+    Parameters
+    ----------
+    sidecar
+        Identity of the frame, and what its columns mean.
+    rows
+        :data:`KEY_COLUMNS` and the feature columns, sorted by patient.
+    dictionaries
+        Axis -> names by position.
+    """
+
+    sidecar: Sidecar
+    rows: pl.DataFrame
+    dictionaries: dict[str, tuple[str, ...]]
+
+
+def read_frame(folder: Path) -> Frame:
+    """Frame of a folder, its rows sorted by patient.
+
+    Raises
+    ------
+    StudyError
+        If a file is missing or not what it should be, a patient has two rows or no label, or the
+        columns are not those of the sidecar.
+    """
+    sidecar = _read_sidecar(folder / "frame.json")
+    rows = _read_parquet(folder / "frame.parquet")
+    _check_rows(rows, sidecar, where=str(folder))
+    axes = sorted({c.axis for c in sidecar.columns.values() if c.axis is not None})
+    return Frame(
+        sidecar,
+        rows.sort("patient_id"),
+        {axis: _read_dictionary(folder / f"dictionary_{axis}.parquet") for axis in axes},
+    )
+
+
+def _read_sidecar(path: Path) -> Sidecar:
+    if not path.is_file():
+        raise StudyError(
+            "the frame is not there",
+            where=str(path.parent),
+            expected="frame.json and frame.parquet",
+            hint="Build it: oncoframe frame build STUDY.",
+        )
+    try:
+        return Sidecar.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise StudyError(f"{place}: {first['msg']}", where=str(path)) from error
+
+
+def _read_parquet(path: Path) -> pl.DataFrame:
+    if not path.is_file():
+        raise StudyError("a file of the frame is missing", where=str(path))
+    try:
+        return pl.read_parquet(path)
+    except pl.exceptions.ComputeError as error:
+        raise StudyError("a file of the frame is not Parquet", where=str(path)) from error
+
+
+def _read_dictionary(path: Path) -> tuple[str, ...]:
+    return tuple(_read_parquet(path).sort("position")["name"])
+
+
+def _check_rows(rows: pl.DataFrame, sidecar: Sidecar, *, where: str) -> None:
+    expected = {*KEY_COLUMNS, *sidecar.columns}
+    differing = sorted(expected.symmetric_difference(rows.columns))
+    if differing:
+        raise StudyError(
+            "frame.parquet and frame.json do not name the same columns",
+            where=where,
+            got=f"a difference in {', '.join(differing)}",
+        )
+    duplicates = rows["patient_id"].is_duplicated().sum()
+    if duplicates:
+        raise StudyError(
+            "a patient has one row in a frame", where=where, got=f"{duplicates} rows share theirs"
+        )
+    for column in ("patient_id", "label"):
+        if rows[column].null_count():
+            raise StudyError(
+                f"every row of a frame has a {column}",
+                where=where,
+                got=f"{rows[column].null_count()} without",
+            )

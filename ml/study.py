@@ -1,0 +1,204 @@
+"""Studies: what is predicted for whom from what, declared in one YAML file each.
+
+    ml/studies/<name>.yaml -> load_study -> Study -> frame builder, training
+
+Only declarations: how a frame is joined is in ``assets/training``, how a recipe is built in
+:mod:`ml.recipes`.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from assets.contracts import Modality
+from assets.errors import StudyError
+
+STUDIES_DIR = Path(__file__).parent / "studies"
+
+#: What a modality set may name: the assays of the samplesheet, and the clinical tables.
+MODALITIES = frozenset({*Modality, "clinical"})
+
+Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+Sentence = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class _Declaration(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Label(_Declaration):
+    """What is predicted.
+
+    Parameters
+    ----------
+    name
+        ``label_name`` in the labels table.
+    version
+        ``label_version`` there; classifications change (WHO 2016, WHO 2022), frames do not mix.
+    min_patients_per_class
+        Classes with fewer patients leave the frame.
+    exclude
+        Values that are no class of the study (``unknown``) -> reason.
+    """
+
+    name: Identifier
+    version: Sentence
+    min_patients_per_class: PositiveInt
+    exclude: dict[Sentence, Sentence] = {}
+
+
+class Population(_Declaration):
+    """Who is in.
+
+    Parameters
+    ----------
+    require_consent
+        Leave out patients without consent.
+    """
+
+    require_consent: bool = True
+
+
+class Clocks(_Declaration):
+    """Which rows of the feature tables a patient's frame row may use, on both clocks.
+
+    Parameters
+    ----------
+    index
+        The event in the life of a patient from which the prediction is made, in words.
+    happened
+        ``until_index``: event_timestamp <= the patient's index time.
+    known
+        ``until_as_of``: created_timestamp <= the as-of time of the frame.
+    """
+
+    index: Sentence
+    happened: Literal["until_index"] = "until_index"
+    known: Literal["until_as_of"] = "until_as_of"
+
+
+class Features(_Declaration):
+    """What it is predicted from.
+
+    Parameters
+    ----------
+    service
+        Feast feature service.
+    exclude
+        Frame column (``clinical_features__fab_subtype``) -> reason; no model sees it.
+    """
+
+    service: Identifier
+    exclude: dict[Sentence, Sentence] = {}
+
+
+class CrossValidation(_Declaration):
+    """Stratified k-fold over patients, repeated with other shuffles.
+
+    Parameters
+    ----------
+    folds, repeats
+        Models per repeat, and number of repeats.
+    seed
+        Of the shuffles, the recipes and the bootstrap.
+    """
+
+    folds: Annotated[int, Field(ge=2)]
+    repeats: PositiveInt
+    seed: Annotated[int, Field(ge=0)]
+
+
+class Study(_Declaration):
+    """One study file.
+
+    Parameters
+    ----------
+    name
+        Its file is ``<name>.yaml``.
+    title
+        What it asks, for reports.
+    modality_sets
+        Name of the set -> modalities a model of it sees; one row of the result table each.
+    recipes
+        Names that :mod:`ml.recipes` knows.
+    """
+
+    name: Identifier
+    title: Sentence
+    label: Label
+    population: Population = Population()
+    clocks: Clocks
+    features: Features
+    modality_sets: Annotated[dict[Identifier, tuple[str, ...]], Field(min_length=1)]
+    recipes: Annotated[tuple[Identifier, ...], Field(min_length=1)]
+    cross_validation: CrossValidation
+
+    @model_validator(mode="after")
+    def _check_sets_and_folds(self) -> Self:
+        for name, modalities in self.modality_sets.items():
+            unknown = sorted(set(modalities) - MODALITIES)
+            if unknown or not modalities or len(set(modalities)) < len(modalities):
+                msg = (
+                    f"modality set {name} must name one or more of {', '.join(sorted(MODALITIES))}"
+                    f", each once; got {', '.join(modalities) or 'none'}"
+                )
+                raise ValueError(msg)
+        if self.label.min_patients_per_class < self.cross_validation.folds:
+            msg = (
+                f"with {self.cross_validation.folds} folds every class needs as many patients; "
+                f"min_patients_per_class is {self.label.min_patients_per_class}"
+            )
+            raise ValueError(msg)
+        return self
+
+
+def study_names() -> list[str]:
+    """Names of the studies that come with the package, sorted."""
+    return sorted(path.stem for path in STUDIES_DIR.glob("*.yaml"))
+
+
+def load_study(name_or_path: str | Path) -> Study:
+    """Study of a name of :func:`study_names`, or of a YAML file anywhere.
+
+    Raises
+    ------
+    StudyError
+        If there is no such study, or its file is not a study.
+    """
+    path = Path(name_or_path)
+    if path.suffix not in {".yaml", ".yml"}:
+        path = STUDIES_DIR / f"{name_or_path}.yaml"
+        if str(name_or_path) not in study_names():
+            raise StudyError(
+                f"there is no study {name_or_path}",
+                expected=f"one of {', '.join(study_names())}, or the path of a study file",
+            )
+    if not path.is_file():
+        raise StudyError("the study file is not there", where=str(path))
+    try:
+        study = Study.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except yaml.YAMLError as error:
+        raise StudyError("the study file is not YAML", where=str(path)) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        said = first["msg"].removeprefix("Value error, ")
+        raise StudyError(f"{place}: {said}" if place else said, where=str(path)) from error
+    if study.name != path.stem:
+        raise StudyError(
+            "a study is named like its file",
+            where=str(path),
+            expected=f"name: {path.stem}",
+            got=study.name,
+        )
+    return study

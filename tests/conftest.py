@@ -1,0 +1,164 @@
+"""Fixtures of all tests: an empty lake, settings, Dagster instance, object storage, real data.
+
+Nothing here leaves the machine: object storage is moto's server on a loopback port of its own.
+"""
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import dagster as dg
+import pytest
+
+from assets.lake import Lake
+from assets.landing import files
+from orchestration.settings import PROJECT, Settings
+
+#: Folder of the public data, unless ``ONCOFRAME_REAL_DATA`` names another.
+REAL_DATA = Path(os.environ.get("ONCOFRAME_REAL_DATA", PROJECT.parent / "shared" / "data"))
+
+
+def _free_port() -> int:
+    """Loopback port on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+#: Port of object storage: closed, until a test starts the server.
+S3_PORT = _free_port()
+
+# Set before any worker process exists: workers inherit the environment of the first one.
+os.environ.update(
+    {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{S3_PORT}",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+        "DO_NOT_TRACK": "1",
+    }
+)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of the developer's shell, and no home of theirs, reaches a test."""
+    for name in list(os.environ):
+        if name.startswith(("ONCOFRAME_", "DAGSTER_HOME", "MLFLOW_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    """Lake without tables."""
+    return Lake(tmp_path / "home" / "lake")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of an empty home: two workers, backoff in milliseconds."""
+    return Settings(
+        home=tmp_path / "home",
+        landing=str(tmp_path / "landing"),
+        workers=2,
+        chunk_patients=50,
+        commit_patients=10,
+        patient_timeout_s=20.0,
+        retry_wait_s=0.001,
+        retry_factor=1.1,
+        retry_tries=3,
+    )
+
+
+@pytest.fixture(scope="session")
+def definitions(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
+    """The whole code location, on a home of its own."""
+    from orchestration.definitions import build  # noqa: PLC0415  (Feast and dbt: seconds)
+
+    return build(Settings(home=tmp_path_factory.mktemp("code_location")))
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """Dagster instance that lives as long as the test."""
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """Folder of the public data; the test is skipped where there is none."""
+    if not (REAL_DATA / "README.md").is_file():
+        pytest.skip(f"no real data in {REAL_DATA}")
+    return REAL_DATA
+
+
+@pytest.fixture
+def s3_port() -> int:
+    """Port on which worker processes look for object storage."""
+    return S3_PORT
+
+
+@pytest.fixture(scope="module")
+def s3_server() -> Iterator[str]:
+    """Address of object storage, running on the port that every process of the tests knows."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415  (2 s that few tests need)
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=S3_PORT, verbose=False)
+    server.start()
+    yield os.environ["AWS_ENDPOINT_URL"]
+    server.stop()
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket of the test's own; ``root`` is its ``s3://`` address."""
+
+    root: str
+    client: Any
+
+    def put(self, key: str, content: bytes = b"hello") -> str:
+        """Write an object and return its address."""
+        self.client.put_object(Bucket=self.root.removeprefix("s3://"), Key=key, Body=content)
+        return f"{self.root}/{key}"
+
+
+@pytest.fixture
+def bucket(s3_server: str) -> Bucket:
+    """Empty bucket of object storage."""
+    import boto3  # noqa: PLC0415
+
+    name = f"bucket-{uuid4()}"
+    place = {"LocationConstraint": os.environ["AWS_DEFAULT_REGION"]}
+    client = boto3.client("s3", endpoint_url=s3_server)
+    client.create_bucket(Bucket=name, CreateBucketConfiguration=place)
+    return Bucket(f"s3://{name}", client)
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """Loopback port on which nothing listens."""
+    return _free_port()
+
+
+@pytest.fixture
+def storage_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
+    """Point this process to object storage on another loopback port."""
+
+    def move(port: int) -> None:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        files._s3_client.cache_clear()  # noqa: SLF001  (the client keeps its address)
+
+    yield move
+    files._s3_client.cache_clear()  # noqa: SLF001
