@@ -1,18 +1,26 @@
 """Feature services: what a model version is trained on and served with.
 
-A service keeps its name and its columns; another set of columns is another version.
+Which tables a service has is said in :data:`assets.catalog.SERVICES`; of each it serves the
+columns that are known at the index event.
 """
 
 from feast import FeatureService
 
+from assets.catalog import SERVICES as TABLES
+from assets.catalog import service_contracts
 from feature_repo.contract_view import known_at_index
 from feature_repo.views import VIEWS
 
-aml_who_class_v1 = FeatureService(
-    name="aml_who_class_v1",
-    features=[known_at_index(view) for view in VIEWS],
-    description="All modalities, only what is known at diagnosis.",
-    tags={"study": "aml_who_class"},
-)
+
+def _service(name: str) -> FeatureService:
+    tables = {contract.table for contract in service_contracts(name)}
+    return FeatureService(
+        name=name,
+        features=[known_at_index(view) for view in VIEWS if view.name in tables],
+        description=f"What is known at the index event: {', '.join(TABLES[name])}.",
+    )
+
+
+aml_who_class_v1 = _service("aml_who_class_v1")
 
 SERVICES = (aml_who_class_v1,)

@@ -195,11 +195,13 @@ class Pipeline:
 
     def _stale(self, modality: Modality) -> list[str]:
         """Patients to read, to note in the ledger, or of whose success Dagster does not know."""
-        patients = intake.landed(self.lake)["patient_id"].unique().sort().to_list()
+        landed = intake.landed(self.lake)
+        table = EXTRACTORS[modality].contract.table
+        if modality not in landed["modality"].unique() and not self.lake.exists(table):
+            return []  # an assay that this center does not do
+        patients = landed["patient_id"].unique().sort().to_list()
         plan = self.driver.plan(modality, patients)
-        told = self.instance.get_materialized_partitions(
-            dg.AssetKey(EXTRACTORS[modality].contract.table)
-        )
+        told = self.instance.get_materialized_partitions(dg.AssetKey(table))
         untold = {e.patient_id for e in plan.settled if e.outcome in _DONE} - told
         stale = {task.patient_id for task in plan.tasks} | {e.patient_id for e in plan.news()}
         return sorted(stale | untold)

@@ -5,13 +5,14 @@ contracts -> feature_registry (Feast entity, views, services)
 
 import dagster as dg
 
+from assets.catalog import feature_contracts
 from feature_repo.client import apply
 from orchestration.groups import OWNERS, group
 from orchestration.settings import Settings
 
 
 @dg.asset(
-    deps=["snv_features", "fusion_features", "expression_features", "clinical_features"],
+    deps=[contract.table for contract in feature_contracts()],
     group_name=group("store"),
     owners=OWNERS,
     kinds={"feast"},

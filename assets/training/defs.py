@@ -8,7 +8,7 @@ from datetime import datetime
 import dagster as dg
 import polars as pl
 
-from assets.catalog import feature_contracts
+from assets.catalog import service_contracts
 from assets.lake import Lake
 from assets.training.frames import FrameBuilder, FrameRequest
 from feature_repo.client import open_store, training_rows
@@ -31,7 +31,8 @@ def frame_builder(settings: Settings, lake: Lake, study: Study) -> FrameBuilder:
         store = open_store(settings.home, versions=versions)
         return pl.DataFrame(training_rows(store, study.features.service, entities))
 
-    return FrameBuilder(lake, settings.frames_dir, feature_contracts(), pull)
+    contracts = service_contracts(study.features.service)
+    return FrameBuilder(lake, settings.frames_dir, contracts, pull)
 
 
 def _training_frame(study_name: str) -> dg.AssetsDefinition:
@@ -43,7 +44,7 @@ def _training_frame(study_name: str) -> dg.AssetsDefinition:
             "feature_registry",
             "cohort",
             "labels",
-            *(contract.table for contract in feature_contracts()),
+            *(contract.table for contract in service_contracts(study.features.service)),
         ],
         group_name=group("training"),
         owners=SCIENCE_OWNERS,

@@ -5,6 +5,7 @@ landing zone -> run -> status; a single file -> extract
 
 from collections import Counter
 from dataclasses import asdict
+from datetime import UTC, datetime
 from enum import StrEnum
 from math import isnan
 from pathlib import Path
@@ -13,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from assets import ledger
-from assets.contracts import Modality
-from assets.errors import FileMissing
-from assets.extraction import BlockValues, Extraction
+from assets.contracts import Modality, Status
+from assets.errors import OncoFrameError
+from assets.extraction import BlockValues, Extraction, LandedFile
 from assets.extractors import EXTRACTORS
 from assets.lake import Lake
 from assets.ledger import Outcome
@@ -173,9 +174,7 @@ def extract(
         if modality not in EXTRACTORS:
             known = ", ".join(EXTRACTORS)
             raise typer.BadParameter(f"no extractor for {modality} yet; there are: {known}")
-        if not path.exists():
-            raise FileMissing("the file is not there", where=str(path))
-        found = EXTRACTORS[modality].extract(path, reference_build=genome)
+        found = _extract(modality, path, genome)
         shown = table(f"{modality} features of {path.name}", ["feature"], ["value"])
         for name, value in found.features.items():
             shown.add_row(name, "" if value is None else f"{value}")
@@ -194,6 +193,24 @@ def extract(
                 "blocks": {name: _named(block) for name, block in found.blocks.items()},
             }
         )
+
+
+def _extract(modality: Modality, path: Path, genome: str | None) -> Extraction:
+    """One file through a worker: one that fills the memory or hangs ends as it does in a run."""
+    from orchestration.pool import WorkerPool
+    from orchestration.worker import Task
+
+    now = datetime.now(tz=UTC)
+    file = LandedFile("", modality, str(path), now, Status.PERFORMED, genome, None, None, "")
+    with WorkerPool(Settings.load(workers=1)) as pool:
+        [finished] = pool.run([Task("", modality, (file,))])
+    if isinstance(finished.result, OncoFrameError):
+        raise finished.result
+    [read] = finished.result
+    if read.extraction is None:
+        msg = "a file of a performed assay was not read"
+        raise RuntimeError(msg)
+    return read.extraction
 
 
 def _named(block: BlockValues | None) -> dict[str, float | None] | None:
