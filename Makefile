@@ -45,7 +45,7 @@ ui: $(VENV)/.run ## open the Dagster and MLflow UIs on the default home
 	$(BIN)/oncoframe ui
 
 test: $(VENV)/.dev ## run all tests but the soak tests
-	$(BIN)/pytest -m "not soak"
+	$(BIN)/pytest -m "not soak" -n auto --dist loadfile
 
 soak: $(VENV)/.dev ## run the tests that are too long for CI
 	$(BIN)/pytest -m soak

@@ -27,6 +27,7 @@ from assets.landing.samplesheet import read_samplesheet
 from assets.ledger import Outcome
 from orchestration.driver import Driver
 from orchestration.groups import group
+from orchestration.lost_runs import RunningProcess
 from orchestration.progress import Progress
 from orchestration.settings import PROJECT, Settings
 
@@ -83,6 +84,7 @@ class Pipeline:
         self.progress = progress
         self.lake = Lake(settings.lake_dir)
         self.driver = Driver(self.lake, settings)
+        self._process = RunningProcess(settings.dagster_dir / "processes")
 
     def run(self, *, only: str | None = None) -> RunReport:
         """Materialise what is new or was replaced.
@@ -164,11 +166,12 @@ class Pipeline:
             instance=self.instance,
             asset_selection=list(keys),
             run_config={**_QUIET, **({"ops": ops} if ops else {})},
-            tags=tags,
+            tags={**(tags or {}), **self._process.tags()},
         )
 
     def _land(self) -> None:
         """Check the samplesheet, and take the landing zone in if something changed."""
+        self._process.close_lost_runs(self.instance)
         key = self.settings.mrn_key
         sheet = read_samplesheet(
             self.settings.require_landing(),

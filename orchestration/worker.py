@@ -89,6 +89,8 @@ def _read(file: LandedFile) -> ReadFile:
         with local_copy(file.path) as local:
             return _extract(file, local)
     except MemoryError as error:
+        # Its frames hold what filled the memory; there would be none left to send the error home.
+        error.__traceback__ = None
         raise WorkerDied("reading the file took all memory", where=file.path) from error
     except OSError as error:
         reason = error.strerror or type(error).__name__

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from orchestration.cli import data, studies
+from orchestration.cli import data, explain, studies
 from orchestration.cli.output import AsJson, Home, command
 from orchestration.settings import PROJECT, Settings
 
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 app.add_typer(data.commands)
 app.add_typer(studies.commands)
+app.add_typer(explain.commands)
 
 
 @app.command()
