@@ -2,7 +2,8 @@
 
     Modality -> EXTRACTORS -> contract of its table, function that reads its files
 
-Light to import: the readers need Polars and NumPy only, so a worker process may load them all.
+Light to import: a reader that needs more than Polars and NumPy loads it with its first file, so a
+worker process may load them all.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from assets.contracts import Contract, Modality
 from assets.expression import quantification
 from assets.extraction import Extractor
 from assets.genomics import fusion, snv
+from assets.imaging import ct
 
 
 @dataclass(frozen=True)
@@ -26,4 +28,5 @@ EXTRACTORS: dict[Modality, ModalityTable] = {
     Modality.SNV: ModalityTable(snv.CONTRACT, snv.extract),
     Modality.FUSION: ModalityTable(fusion.CONTRACT, fusion.extract),
     Modality.EXPRESSION: ModalityTable(quantification.CONTRACT, quantification.extract),
+    Modality.CT: ModalityTable(ct.CONTRACT, ct.extract),
 }

@@ -15,14 +15,22 @@ from multiprocessing import parent_process
 from pathlib import Path
 from threading import Thread
 
+from polars.exceptions import PanicException
+
 from assets.contracts import Modality, Status
 from assets.errors import OncoFrameError, Unavailable, WorkerDied
 from assets.extraction import LandedFile, ReadFile
 from assets.extractors import EXTRACTORS
 from assets.landing.files import local_copy, local_sha256
 
-#: Libraries that start a thread per core; the pool already uses every core.
-_THREAD_VARIABLES = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+#: What workers are born with. Libraries would start a thread per core; the pool already uses every
+#: core. And Polars, out of memory, would hang for ever in the attempt to print where.
+_ENVIRONMENT = {
+    "POLARS_MAX_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "RUST_BACKTRACE": "0",
+}
 
 
 @dataclass(frozen=True)
@@ -54,13 +62,13 @@ def _follow_run() -> None:
 
 
 @contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Environment for workers to be born in: one thread for libraries that would use every core.
+def worker_environment() -> Iterator[None]:
+    """Environment for workers to be born in, one thread each.
 
     The run itself gets its own environment back; training in the same process uses all cores.
     """
-    before = {variable: os.environ.get(variable) for variable in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    before = {variable: os.environ.get(variable) for variable in _ENVIRONMENT}
+    os.environ.update(_ENVIRONMENT)
     try:
         yield
     finally:
@@ -92,6 +100,9 @@ def _read(file: LandedFile) -> ReadFile:
         # Its frames hold what filled the memory; there would be none left to send the error home.
         error.__traceback__ = None
         raise WorkerDied("reading the file took all memory", where=file.path) from error
+    except PanicException as error:
+        # Polars' own end of a thread that got no memory; no Exception, and it cannot be pickled.
+        raise WorkerDied("reading the file crashed its reader", where=file.path) from error
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise Unavailable("the file could not be read", where=file.path, got=reason) from error

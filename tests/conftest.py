@@ -8,15 +8,22 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import dagster as dg
+import polars as pl
 import pytest
 
+from assets import ledger
+from assets.clinical.publish import COHORT_SCHEMA, LABELS_SCHEMA
+from assets.contracts import PROVENANCE_COLUMNS, Contract
 from assets.lake import Lake
 from assets.landing import files
+from assets.ledger import Entry, Outcome
+from ml.study import Study
 from orchestration.settings import PROJECT, Settings
 
 #: Folder of the public data, unless ``ONCOFRAME_REAL_DATA`` names another.
@@ -43,6 +50,8 @@ os.environ.update(
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        # Many developers set it; workers have to get along with it.
+        "RUST_BACKTRACE": "1",
         "DAGSTER_DISABLE_TELEMETRY": "1",
         "DO_NOT_TRACK": "1",
     }
@@ -95,7 +104,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield ephemeral
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder of the public data; the test is skipped where there is none."""
     if not (REAL_DATA / "README.md").is_file():
@@ -162,3 +171,83 @@ def storage_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None
 
     yield move
     files._s3_client.cache_clear()  # noqa: SLF001
+
+
+class Hospital:
+    """A lake filled row by row; times are days after the first day of the hospital."""
+
+    OPENED = datetime(2024, 1, 1, tzinfo=UTC)
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.lake = Lake(home / "lake")
+
+    def at(self, day: float) -> datetime:
+        """Moment of a day."""
+        return self.OPENED + timedelta(days=day)
+
+    def admit(self, patient: str, label: str | None, *, created: float = 0, **more: Any) -> None:
+        """Cohort row and, unless the label is None, label row of a patient."""
+        common = {
+            "patient_id": patient,
+            "event_timestamp": self.at(more.get("index", 0)),
+            "created_timestamp": self.at(created),
+            "source_sha256": "x",
+            "code_version": "1",
+            "run_id": "r",
+        }
+        cohort = {**common, "exclusion_reason": more.get("exclusion"), "consent": "yes"}
+        self.lake.append("cohort", pl.DataFrame([cohort], schema=COHORT_SCHEMA))
+        if label is not None:
+            row = {**common, "label_name": "who", "label_value": label, "label_version": "1"}
+            self.lake.append("labels", pl.DataFrame([row], schema=LABELS_SCHEMA))
+
+    def measure(
+        self, contract: Contract, patient: str, *, event: float = 0, created: float = 0, **row: Any
+    ) -> None:
+        """Row of a feature table; what is not given is null."""
+        given = {
+            contract.performed_column: True,
+            **{name: "x" for name in PROVENANCE_COLUMNS if name != "reference_build"},
+            "patient_id": patient,
+            "event_timestamp": self.at(event),
+            "created_timestamp": self.at(created),
+            **row,
+        }
+        columns = contract.schema()
+        rows = pl.DataFrame({name: [given.get(name)] for name in columns}, schema=columns)
+        self.lake.append_features(contract, rows)
+
+    def attempt(self, patient: str, modality: str, outcome: Outcome, *, day: float = 0) -> None:
+        """Ledger entry of a patient and modality."""
+        bad = outcome in (Outcome.QUARANTINED, Outcome.RETRY_LATER)
+        entry = Entry(
+            patient_id=patient, modality=modality, outcome=outcome,
+            error="TruncatedFile" if bad else None, message="ends early" if bad else None,
+            file="calls.vcf", source_sha256="x", tool=None, code_version="1", attempts=1,
+            first_seen=self.at(day), last_seen=self.at(day), run_id="r",
+        )  # fmt: skip
+        ledger.append(self.lake, [entry])
+
+    @staticmethod
+    def study(**changes: Any) -> Study:
+        """Study of the label ``who``, with other values where told."""
+        return Study.model_validate(
+            {
+                "name": "toy",
+                "title": "Class of a toy patient",
+                "label": {"name": "who", "version": "1", "min_patients_per_class": 2},
+                "clocks": {"index": "diagnosis"},
+                "features": {"service": "aml_who_class_v1"},
+                "modality_sets": {"all": ["fusion", "expression", "clinical"]},
+                "recipes": ["lightgbm"],
+                "cross_validation": {"folds": 2, "repeats": 1, "seed": 1},
+                **changes,
+            }
+        )
+
+
+@pytest.fixture
+def hospital(tmp_path: Path) -> Hospital:
+    """Hospital without patients."""
+    return Hospital(tmp_path / "home")

@@ -20,6 +20,7 @@ from assets.hashing import content_hash
 from assets.lake import Lake, latest_rows
 from assets.landing import intake
 from assets.landing.samplesheet import read_samplesheet
+from assets.landing.simulate.landing_zone import repair, simulate
 from assets.ledger import Outcome
 from orchestration.driver import Driver, PatientOutcome
 from orchestration.settings import PROJECT, Settings
@@ -487,3 +488,30 @@ def named(zone: Zone) -> pl.DataFrame:
         for vector in rows["fusion_partner"]
     ]
     return rows.with_columns(fusion_partner=pl.Series(partners, dtype=pl.List(pl.String)))
+
+
+def test_run__puts_each_corrupt_file_in_quarantine_with_its_class(lake, settings, tmp_path):
+    """Six ways to be corrupt, one of them deadly: six patients wait, nobody else notices."""
+    simulated = simulate(tmp_path / "landing", patients=24, seed=1, corrupt=6)
+    driver = Driver(lake, settings.model_copy(update={"worker_memory_mb": 1024}))
+
+    def run_all(*, retry: bool = False) -> tuple[dict[str, str], int]:
+        """Patient -> error, and how many patients and modalities were read."""
+        sheet = read_samplesheet(str(simulated.landing))
+        patients = intake.take_in(lake, sheet, now=datetime.now(tz=UTC))["patient_id"].unique()
+        done = [
+            outcome
+            for modality in EXTRACTORS
+            for outcome in driver.run(modality, patients.to_list(), run_id="run", retry=retry)
+        ]
+        bad = {o.entry.patient_id: o.entry.error for o in done if o.entry.error is not None}
+        return bad, sum(bool(outcome.reads) for outcome in done)
+
+    bad, read = run_all()
+    assert bad == simulated.corrupt
+    assert len(set(bad.values())) == 6
+    assert run_all() == (bad, 0)
+
+    repair(simulated.landing)
+    assert run_all(retry=True) == ({}, 6)
+    assert read == ledger.current(lake).filter(outcome=Outcome.OK).height - 6

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from multiprocessing import forkserver
 from pathlib import Path
@@ -63,12 +64,12 @@ def endless(tmp_path):
     return make
 
 
-def task(patient_id: str, path: str | Path, modality: Modality = Modality.FUSION) -> Task:
+def task(patient_id: str, path: str | Path) -> Task:
     may = datetime(2024, 5, 1, tzinfo=UTC)
     file = LandedFile(
-        patient_id, modality, str(path), may, Status.PERFORMED, None, None, None, "landed"
+        patient_id, Modality.FUSION, str(path), may, Status.PERFORMED, None, None, None, "landed"
     )
-    return Task(patient_id, modality, (file,))
+    return Task(patient_id, Modality.FUSION, (file,))
 
 
 def finish(settings, tasks) -> dict[str, Finished]:
@@ -243,9 +244,11 @@ def test_run__says_when_a_file_takes_all_memory(settings, write):
 
 def test_run__calls_an_unknown_error_a_defect(settings, tmp_path):
     """An error outside the tree must reach the ledger too, without a traceback or a value."""
-    finished = finish(settings, [task("P1", tmp_path, Modality.CT)])
+    unheard_of = task("P1", tmp_path)
+    files = (replace(unheard_of.files[0], modality="unheard of"),)
+    finished = finish(settings, [replace(unheard_of, files=files)])
     assert isinstance(finished["P1"].result, ExtractorFailed)
-    assert "got KeyError" in str(finished["P1"].result)
+    assert "got ValueError" in str(finished["P1"].result)
 
 
 def test_run__blames_no_file_when_no_worker_starts(settings, write):

@@ -7,6 +7,7 @@ import pytest
 
 from assets.contracts import Block, Contract, Feature
 from assets.errors import ContractViolation
+from assets.names import decode, encode
 
 CONTRACT = Contract(
     table="toy_features",
@@ -119,3 +120,17 @@ def test_contract__refuses_a_column_twice(name):
             features=(*CONTRACT.features, Feature(name, pl.Float64(), "1", "Again.")),
             blocks=CONTRACT.blocks,
         )
+
+
+def test_contract__tells_names_that_are_equal_up_to_case():
+    """Delta refuses such columns, DuckDB returns one of the two for both."""
+    names = ("HLA-A", "hla-a", "Hla-A", "Site")
+    features = tuple(Feature(name, pl.Int64(), "1", "reads") for name in names)
+
+    contract = Contract("hla", "hla", "Reads.", "1", features)
+
+    columns = [feature.column for feature in contract.features]
+    assert [decode(column) for column in columns] == list(names)
+    folded = [column.lower() for column in contract.schema()]
+    assert len(set(folded)) == len(folded)
+    assert columns[0] == encode("HLA-A")

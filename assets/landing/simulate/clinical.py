@@ -2,8 +2,8 @@
 
     SyntheticPatient -> patient_row, diagnosis_row -> clinical/*.csv
 
-Columns before :data:`AFTER_INDEX` are known at diagnosis; the course is known only later and tells
-more about the label than a model may see.
+What is known at diagnosis follows the patient's picture. The last columns are the course, which is
+known only later and tells more about the label than a model may see.
 """
 
 from datetime import timedelta
@@ -18,10 +18,14 @@ LABEL_VERSION = "WHO 2022"
 
 #: Share of the patients without any laboratory value, and of single values that are missing.
 NO_LABS_SHARE, MISSING_SHARE = 0.03, 0.08
-#: Share of the patients without a karyotype.
-NO_KARYOTYPE_SHARE = 0.07
+#: Share of the patients without a karyotype, and of those whose specimen is blood.
+NO_KARYOTYPE_SHARE, BLOOD_SHARE = 0.07, 0.2
+#: Share of the patients who had a myelodysplastic neoplasm before, by picture; of all others.
+PRIOR_MDS_SHARES, OTHER_PRIOR_MDS_SHARE = {"aml_mr": 0.35}, 0.01
+#: Mean survival in days times age in years, and the longest follow-up in days.
+SURVIVAL_DAYS_BY_AGE, FOLLOWED_DAYS = 60_000.0, 1800
 
-#: Columns of ``patients.csv`` in order; the first of the course is :data:`AFTER_INDEX`.
+#: Columns of ``patients.csv`` in order; the last line is the course.
 PATIENT_COLUMNS = (
     "patient_id", "index_date", "consent", "site", "sex", "age_at_index_years", "race",
     "specimen_type", "disease_stage", "is_denovo", "has_prior_mds",
@@ -33,7 +37,6 @@ PATIENT_COLUMNS = (
     "npm1_clinical", "flt3_itd_clinical", "flt3_itd_allelic_ratio", "cebpa_clinical",
     "vital_status", "overall_survival_days", "cause_of_death", "treatment_types",
 )  # fmt: skip
-AFTER_INDEX = "vital_status"
 DIAGNOSIS_COLUMNS = ("patient_id", "label_name", "label_value", "label_version", "known_on")
 
 #: Laboratory value of ``entities.yaml`` -> column, for values with a log-normal distribution.
@@ -64,7 +67,6 @@ _TREATMENTS = {
     "cml": "Kinase inhibitor",
     "ball_bcr_abl1": "Kinase inhibitor|Standard chemotherapy",
 }
-_FOLLOWED_DAYS = 1800
 
 
 def patient_row(seed: int, patient: SyntheticPatient) -> dict[str, str]:
@@ -78,7 +80,9 @@ def patient_row(seed: int, patient: SyntheticPatient) -> dict[str, str]:
         "sex": patient.sex,
         "age_at_index_years": f"{patient.age_years:.1f}",
         "race": list(_RACES)[rng.choice(len(_RACES), p=list(_RACES.values()))],
-        "specimen_type": "bone_marrow_aspirate" if rng.random() < 0.8 else "peripheral_blood",  # noqa: PLR2004
+        "specimen_type": "peripheral_blood"
+        if rng.random() < BLOOD_SHARE
+        else "bone_marrow_aspirate",
         "disease_stage": "initial_diagnosis",
         **_history(patient, rng),
         **_labs(patient, rng),
@@ -103,7 +107,7 @@ def diagnosis_row(seed: int, patient: SyntheticPatient) -> dict[str, str]:
 
 
 def _history(patient: SyntheticPatient, rng: np.random.Generator) -> dict[str, str]:
-    had_mds = rng.random() < (0.35 if patient.picture.key == "aml_mr" else 0.01)
+    had_mds = rng.random() < PRIOR_MDS_SHARES.get(patient.picture.key, OTHER_PRIOR_MDS_SHARE)
     return {"is_denovo": str(not had_mds).lower(), "has_prior_mds": str(had_mds).lower()}
 
 
@@ -169,11 +173,11 @@ def _molecular(patient: SyntheticPatient, rng: np.random.Generator) -> dict[str,
 
 
 def _course(patient: SyntheticPatient, rng: np.random.Generator) -> dict[str, str]:
-    survival = float(rng.exponential(60_000 / max(patient.age_years, 20)))
-    is_dead = survival < _FOLLOWED_DAYS
+    survival = float(rng.exponential(SURVIVAL_DAYS_BY_AGE / max(patient.age_years, 20)))
+    is_dead = survival < FOLLOWED_DAYS
     return {
         "vital_status": "dead" if is_dead else "alive",
-        "overall_survival_days": str(int(min(survival, _FOLLOWED_DAYS))),
+        "overall_survival_days": str(int(min(survival, FOLLOWED_DAYS))),
         "cause_of_death": "disease" if is_dead else "",
         "treatment_types": _TREATMENTS.get(patient.entity.key, "Standard chemotherapy"),
     }

@@ -24,8 +24,8 @@ from assets.landing.simulate.plan import patient_stream
 ARTEFACT_SHARE = 0.12
 #: Mean supporting reads of a leukaemic fusion in a pure sample, and of an artefact.
 MEAN_READS, MEAN_ARTEFACT_READS = 60.0, 4.0
-#: Fragments of a library, in millions, for the expression of a fusion (FFPM).
-LIBRARY_MILLION_FRAGMENTS = 45.0
+#: Range of the fragments of a library, in millions, for the expression of a fusion (FFPM).
+LIBRARY_MILLION_FRAGMENTS = (30.0, 70.0)
 
 STAR_FUSION_COLUMNS = (
     "#FusionName", "JunctionReadCount", "SpanningFragCount", "est_J", "est_S", "SpliceType",
@@ -45,12 +45,24 @@ ARRIBA_COLUMNS = (
 
 @dataclass(frozen=True)
 class FusionCall:
-    """A called fusion with its reads: across the junction, and pairs that span it."""
+    """A called fusion.
+
+    Parameters
+    ----------
+    junction_reads, spanning_pairs
+        Reads across the junction, and pairs around it.
+    coverage
+        Reads at either breakpoint.
+    ffpm
+        Supporting fragments per million of the library.
+    """
 
     fusion: Fusion
     is_artefact: bool
     junction_reads: int
     spanning_pairs: int
+    coverage: tuple[int, int]
+    ffpm: float
 
 
 def draw_fusions(seed: int, patient: SyntheticPatient, specimen: Specimen) -> list[FusionCall]:
@@ -61,9 +73,11 @@ def draw_fusions(seed: int, patient: SyntheticPatient, specimen: Specimen) -> li
         _call(known[name], rng, mean=MEAN_READS * specimen.purity, is_artefact=False)
         for name in specimen.fusions
     ]
-    for fusion in catalogue.artefact_fusions():
-        if rng.random() < ARTEFACT_SHARE:
-            calls.append(_call(fusion, rng, mean=MEAN_ARTEFACT_READS, is_artefact=True))
+    calls += [
+        _call(fusion, rng, mean=MEAN_ARTEFACT_READS, is_artefact=True)
+        for fusion in catalogue.artefact_fusions()
+        if rng.random() < ARTEFACT_SHARE
+    ]
     return sorted(calls, key=lambda c: (-c.junction_reads, c.fusion.name))
 
 
@@ -80,14 +94,22 @@ def write_arriba(path: Path, calls: Sequence[FusionCall]) -> None:
 def _call(
     fusion: Fusion, rng: np.random.Generator, *, mean: float, is_artefact: bool
 ) -> FusionCall:
-    junction, spanning = rng.poisson((mean, mean / 2)) + 2
-    return FusionCall(fusion, is_artefact, int(junction), int(spanning))
+    junction, spanning = (int(reads) for reads in rng.poisson((mean, mean / 2)) + 2)
+    coverage1, coverage2 = (junction + int(reads) for reads in rng.poisson(3 * MEAN_READS, size=2))
+    million_fragments = rng.uniform(*LIBRARY_MILLION_FRAGMENTS)
+    return FusionCall(
+        fusion=fusion,
+        is_artefact=is_artefact,
+        junction_reads=junction,
+        spanning_pairs=spanning,
+        coverage=(coverage1, coverage2),
+        ffpm=(junction + spanning) / million_fragments,
+    )
 
 
 def _star_fusion_row(call: FusionCall) -> dict[str, str]:
     left, right = call.fusion.partners
     ids = catalogue.fusion_gene_ids()
-    ffpm = (call.junction_reads + call.spanning_pairs) / LIBRARY_MILLION_FRAGMENTS
     place = _span(call.fusion)
     return {
         "#FusionName": f"{left}--{right}",
@@ -101,7 +123,7 @@ def _star_fusion_row(call: FusionCall) -> dict[str, str]:
         "RightGene": f"{right}^{ids[right]}",
         "RightBreakpoint": call.fusion.right,
         "LargeAnchorSupport": "YES_LDAS",
-        "FFPM": f"{ffpm:.4f}",
+        "FFPM": f"{call.ffpm:.4f}",
         "LeftBreakDinuc": "GT",
         "LeftBreakEntropy": "1.8892",
         "RightBreakDinuc": "AG",
@@ -132,8 +154,8 @@ def _arriba_row(call: FusionCall) -> dict[str, str]:
         "split_reads1": str(split1),
         "split_reads2": str(call.junction_reads - split1),
         "discordant_mates": str(call.spanning_pairs),
-        "coverage1": str(4 * call.junction_reads),
-        "coverage2": str(3 * call.junction_reads),
+        "coverage1": str(call.coverage[0]),
+        "coverage2": str(call.coverage[1]),
         "confidence": "low" if call.is_artefact else "high",
         "reading_frame": "in-frame",
         "gene_id1": ids[left],

@@ -25,7 +25,7 @@ from assets.landing.simulate.clinical import (
     diagnosis_row,
     patient_row,
 )
-from assets.landing.simulate.corrupt import Corruption, choose, damage
+from assets.landing.simulate.corrupt import choose, damage
 from assets.landing.simulate.fusion_files import draw_fusions, write_arriba, write_star_fusion
 from assets.landing.simulate.patient import (
     Purpose,
@@ -104,11 +104,11 @@ def simulate(
         If a number cannot be used, or the folder holds a landing zone that is no simulation.
     """
     _check(landing, patients, corrupt)
-    shutil.rmtree(landing / _PATIENTS, ignore_errors=True)
-    (landing / "clinical").mkdir(parents=True, exist_ok=True)
     plan = make_plan(patients, seed)
     cohort = [draw_patient(plan, index) for index in range(patients)]
     corruptions = choose(cohort, corrupt, seed)
+    shutil.rmtree(landing / _PATIENTS, ignore_errors=True)
+    (landing / "clinical").mkdir(parents=True, exist_ok=True)
     rows = []
     for done, patient in enumerate(cohort, start=1):
         for specimen in patient.specimens:
@@ -117,13 +117,14 @@ def simulate(
                 rows += _sheet_rows(patient, specimen, modality)
         if progress:
             progress(done, patients)
-    write_samplesheet(landing, rows)
     _write_clinical(landing, seed, cohort)
     corrupt_paths = [(c, _assay_path(cohort[c.patient_index], c.modality)) for c in corruptions]
     for corruption, path in corrupt_paths:
         damage(landing / path, corruption)
     document = truth_document(plan, cohort, corrupt_paths)
     write_truth(landing, document)
+    # Last, so that a sheet without truth beside it is never ours.
+    write_samplesheet(landing, rows)
     return SimulationSummary(
         landing=landing,
         patients=patients,
@@ -165,7 +166,7 @@ def _check(landing: Path, patients: int, corrupt: int) -> None:
     if patients < 1:
         raise SettingsError("a cohort needs a patient", where="patients", got=str(patients))
     if corrupt < 0:
-        raise SettingsError("a number of files", where="corrupt", got=str(corrupt))
+        raise SettingsError("a number of files is negative", where="corrupt", got=str(corrupt))
     if (landing / SAMPLESHEET).exists() and not (landing / TRUTH).exists():
         raise SettingsError(
             "the folder holds a landing zone that is no simulation",

@@ -6,7 +6,7 @@ Only what is planted on purpose stands here; the noise around it (passenger muta
 calls, reads) is drawn by the writers' modules.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import IntEnum
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from assets.contracts import Modality, Status
 from assets.landing.simulate import catalogue
-from assets.landing.simulate.catalogue import LOOKALIKE_SHARE, Entity, Stretch, Variant
+from assets.landing.simulate.catalogue import LOOKALIKE_SHARE, Entity, Variant
 from assets.landing.simulate.plan import Plan, patient_stream
 from assets.landing.simulate.scatter import draw_variant
 
@@ -22,13 +22,26 @@ from assets.landing.simulate.scatter import draw_variant
 FIRST_DAY, LAST_DAY = date(2019, 1, 7), date(2023, 12, 22)
 #: Share of the patients with a later specimen.
 FOLLOW_UP_SHARE = 0.1
+#: Share of the later specimens that find the leukaemia gone; the others are relapses.
+REMISSION_SHARE = 0.5
+#: First and last day of a later specimen, counted from the first.
+FOLLOW_UP_DAYS = (60, 540)
 #: Share of the patients who did not agree to research.
 NO_CONSENT_SHARE = 0.01
 #: Chance per year of age of a mutation of clonal haematopoiesis, for each gene.
 CHIP_PER_YEAR = {"DNMT3A": 0.0011, "TET2": 0.0007, "ASXL1": 0.0003}
+#: Allele fraction of such a mutation.
+CHIP_VAF = 0.075
+#: Range of the share of leukaemic cells at diagnosis.
+PURITY = (0.7, 0.95)
+#: Share of the mutations that every leukaemic cell has; the others are in half of them.
+CLONAL_SHARE = 0.7
+#: Share of the mutations at a known hotspot, in targets that have a stretch besides.
+HOTSPOT_SHARE = 0.5
+#: Share of the patients with PML::RARA whose reciprocal fusion is transcribed, too.
+RECIPROCAL_SHARE = 0.35
 #: Status of an assay of the first specimen -> probability.
-_SNV_STATUS = {Status.PERFORMED: 0.97, Status.FAILED: 0.015, Status.NOT_PERFORMED: 0.015}
-_RNA_STATUS = {Status.PERFORMED: 0.97, Status.FAILED: 0.015, Status.NOT_PERFORMED: 0.015}
+_STATUSES = {Status.PERFORMED: 0.97, Status.FAILED: 0.02, Status.NOT_PERFORMED: 0.01}
 _FUSION_NOT_PERFORMED = 0.03
 
 
@@ -128,6 +141,8 @@ def draw_patient(plan: Plan, index: int) -> SyntheticPatient:
     picture = plan.entities[picture_position]
     age = float(np.clip(rng.normal(*picture.age), 1, 95))
     site = SITES[rng.choice(len(SITES), p=[site.share for site in SITES])]
+    sex = "female" if rng.random() < picture.female else "male"
+    karyotype = _present(picture.karyotype, rng)
     return SyntheticPatient(
         index=index,
         patient_id=f"SYN{index + 1:05d}",
@@ -135,10 +150,10 @@ def draw_patient(plan: Plan, index: int) -> SyntheticPatient:
         picture=picture,
         picture_position=picture_position,
         site=site,
-        sex="female" if rng.random() < picture.female else "male",
+        sex=sex,
         age_years=round(age, 1),
         has_consent=bool(rng.random() >= NO_CONSENT_SHARE),
-        karyotype=_present(picture.karyotype, rng),
+        karyotype=tuple(change for change in karyotype if sex == "male" or change != "-Y"),
         specimens=_specimens(picture, age, rng),
     )
 
@@ -150,17 +165,21 @@ def _present(shares: dict[str, float], rng: np.random.Generator) -> tuple[str, .
 
 def _specimens(picture: Entity, age: float, rng: np.random.Generator) -> tuple[Specimen, ...]:
     first_day = FIRST_DAY + timedelta(days=int(rng.integers((LAST_DAY - FIRST_DAY).days)))
-    purity = float(rng.uniform(0.7, 0.95))
-    calls = tuple(_planted(name, purity, rng) for name in _present(picture.mutations, rng))
+    purity = float(rng.uniform(*PURITY))
     chip_shares = {name: share * age for name, share in CHIP_PER_YEAR.items()}
-    chip = tuple(
-        _planted(name, 0.15, rng)
-        for name in _present(chip_shares, rng)
-        if name not in picture.mutations
-    )
-    fusions = _drawn_fusion(picture, rng)
     diagnosis = Specimen(
-        0, first_day, "diagnosis", purity, calls, chip, fusions, _drawn_statuses(rng)
+        number=0,
+        collected_on=first_day,
+        stage="diagnosis",
+        purity=purity,
+        calls=tuple(_planted(name, purity, rng) for name in _present(picture.mutations, rng)),
+        bystanders=tuple(
+            PlantedCall(name, _drawn_variant(name, rng), CHIP_VAF)
+            for name in _present(chip_shares, rng)
+            if name not in picture.mutations
+        ),
+        fusions=_drawn_fusions(picture, rng),
+        statuses=_drawn_statuses(rng),
     )
     if rng.random() >= FOLLOW_UP_SHARE:
         return (diagnosis,)
@@ -169,64 +188,51 @@ def _specimens(picture: Entity, age: float, rng: np.random.Generator) -> tuple[S
 
 def _follow_up(first: Specimen, picture: Entity, rng: np.random.Generator) -> Specimen:
     """Specimen after treatment: the leukaemia gone, or back with a further mutation."""
-    collected_on = first.collected_on + timedelta(days=int(rng.integers(60, 540)))
-    performed = dict.fromkeys((Modality.SNV, Modality.EXPRESSION, Modality.FUSION))
-    statuses = dict.fromkeys(performed, Status.PERFORMED)
-    if rng.random() < 0.5:  # noqa: PLR2004  # half and half
-        return Specimen(1, collected_on, "remission", 0.0, (), first.bystanders, (), statuses)
-    resistance = "ABL1-T315I" if picture.key in ("cml", "ball_bcr_abl1") else "TP53"
-    gained = () if resistance in picture.mutations else (_planted(resistance, first.purity, rng),)
-    return Specimen(
-        1,
-        collected_on,
-        "relapse",
-        first.purity,
-        (*first.calls, *gained),
-        first.bystanders,
-        first.fusions,
-        statuses,
+    later = replace(
+        first,
+        number=1,
+        collected_on=first.collected_on + timedelta(days=int(rng.integers(*FOLLOW_UP_DAYS))),
+        statuses=dict.fromkeys(first.statuses, Status.PERFORMED),
     )
+    if rng.random() < REMISSION_SHARE:
+        return replace(later, stage="remission", purity=0.0, calls=(), fusions=())
+    resistance = "ABL1-T315I" if "t(9;22)(q34;q11)" in picture.karyotype else "TP53"
+    if resistance in picture.mutations:
+        return replace(later, stage="relapse")
+    gained = _planted(resistance, first.purity, rng)
+    return replace(later, stage="relapse", calls=(*first.calls, gained))
 
 
 def _planted(name: str, purity: float, rng: np.random.Generator) -> PlantedCall:
+    variant = _drawn_variant(name, rng)
+    cells = 1.0 if rng.random() < CLONAL_SHARE else 0.5
+    return PlantedCall(name, variant, purity * cells / 2)
+
+
+def _drawn_variant(name: str, rng: np.random.Generator) -> Variant:
     target = catalogue.targets()[name]
-    spot, subclone = rng.random(2)
-    # Half of the patients with a known hotspot in a gene with other drivers carry the hotspot.
-    by_hotspot = not target.scatter or (target.hotspots and spot < 0.5)  # noqa: PLR2004
-    if by_hotspot:
-        variant = target.hotspots[rng.choice(len(target.hotspots), p=target.weights)]
-    else:
-        variant = draw_variant(_stretch(target.scatter), rng)
-    clonal = purity / 2
-    return PlantedCall(name, variant, float(clonal * (1.0 if subclone < 0.7 else 0.5)))  # noqa: PLR2004
-
-
-def _stretch(scatter: Stretch | None) -> Stretch:
-    if scatter is None:
-        msg = "a target has neither a hotspot nor a stretch"
-        raise ValueError(msg)
-    return scatter
-
-
-def _drawn_fusion(picture: Entity, rng: np.random.Generator) -> tuple[str, ...]:
     u = rng.random()
-    reciprocal = rng.random()
+    if target.scatter is None or (target.hotspots and u < HOTSPOT_SHARE):
+        return target.hotspots[rng.choice(len(target.hotspots), p=target.weights)]
+    return draw_variant(target.scatter, rng)
+
+
+def _drawn_fusions(picture: Entity, rng: np.random.Generator) -> tuple[str, ...]:
+    u, reciprocal = rng.random(2)
     for name, share in picture.fusions.items():
         if u < share:
-            is_apl = name == "PML::RARA"
-            return (name, "RARA::PML") if is_apl and reciprocal < 0.35 else (name,)  # noqa: PLR2004
+            has_second = name == "PML::RARA" and reciprocal < RECIPROCAL_SHARE
+            return (name, "RARA::PML") if has_second else (name,)
         u -= share
     return ()
 
 
 def _drawn_statuses(rng: np.random.Generator) -> dict[Modality, Status]:
-    snv, rna = (
-        list(shares)[rng.choice(len(shares), p=list(shares.values()))]
-        for shares in (_SNV_STATUS, _RNA_STATUS)
-    )
+    statuses = list(_STATUSES)
+    snv, rna = rng.choice(len(statuses), size=2, p=list(_STATUSES.values()))
     no_fusion = rng.random() < _FUSION_NOT_PERFORMED
     return {
-        Modality.SNV: snv,
-        Modality.EXPRESSION: rna,
-        Modality.FUSION: Status.NOT_PERFORMED if no_fusion else rna,
+        Modality.SNV: statuses[snv],
+        Modality.EXPRESSION: statuses[rna],
+        Modality.FUSION: Status.NOT_PERFORMED if no_fusion else statuses[rna],
     }

@@ -66,7 +66,8 @@ class Plan:
             if others:
                 shown[entity, entity] -= LOOKALIKE_SHARE
                 shown[entity, others] = LOOKALIKE_SHARE / len(others)
-        return counts[:, None] * shown
+        joint: np.ndarray = counts[:, None] * shown
+        return joint
 
 
 def make_plan(patients: int, seed: int) -> Plan:
@@ -88,7 +89,7 @@ def entity_quotas(patients: int) -> np.ndarray:
     floor = min(MIN_PER_ENTITY, patients // number)
     weights = np.array([entity.weight for entity in entities()[:number]])
     shares = (patients - number * floor) * weights / weights.sum()
-    quotas = floor + np.floor(shares).astype(np.int64)
+    quotas: np.ndarray = floor + np.floor(shares).astype(np.int64)
     missing = patients - int(quotas.sum())
     by_remainder = np.argsort(np.floor(shares) - shares, kind="stable")
     quotas[by_remainder[:missing]] += 1

@@ -1,6 +1,6 @@
 """Calls of a synthetic tumour: what is planted, passengers, and what the caller filtered.
 
-    SyntheticPatient, Specimen -> draw_calls -> calls in the order of a VCF
+SyntheticPatient, Specimen -> draw_calls -> calls in the order of a VCF
 """
 
 from dataclasses import dataclass
@@ -13,17 +13,8 @@ from assets.landing.simulate.patient import Purpose, Specimen, SyntheticPatient
 from assets.landing.simulate.plan import patient_stream
 from assets.landing.simulate.scatter import draw_variant
 
-#: Contig -> length in bases of GRCh38 (GRC, assembly GCA_000001405.15), in the order of a VCF.
-CONTIGS = {
-    "chr1": 248_956_422, "chr2": 242_193_529, "chr3": 198_295_559, "chr4": 190_214_555,
-    "chr5": 181_538_259, "chr6": 170_805_979, "chr7": 159_345_973, "chr8": 145_138_636,
-    "chr9": 138_394_717, "chr10": 133_797_422, "chr11": 135_086_622, "chr12": 133_275_309,
-    "chr13": 114_364_328, "chr14": 107_043_718, "chr15": 101_991_189, "chr16": 90_338_345,
-    "chr17": 83_257_441, "chr18": 80_373_285, "chr19": 58_617_616, "chr20": 64_444_167,
-    "chr21": 46_709_983, "chr22": 50_818_468, "chrX": 156_040_895, "chrY": 57_227_415,
-    "chrM": 16_569,
-}  # fmt: skip
-
+#: Contigs in the order of the header.
+_CONTIGS = [f"chr{name}" for name in (*range(1, 23), "X", "Y", "M")]
 #: Mean number of passenger mutations that the caller believes.
 MEAN_PASSENGERS = 14.0
 #: FILTER of a call that the caller does not believe -> mean number of such calls.
@@ -39,7 +30,7 @@ MEAN_DEPTH, DEPTH_SHAPE = 240.0, 9.0
 #: Fewest reads at a called position; fewer than three alternate reads are no call.
 MIN_DEPTH, MIN_ALT_READS = 40, 3
 
-_ORDER = {contig: number for number, contig in enumerate(CONTIGS)}
+_ORDER = {contig: number for number, contig in enumerate(_CONTIGS)}
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Counts are negative binomial around a marrow's base expression plus the programs
 diluted by normal cells; patients differ in every program and gene, so entities overlap.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,6 @@ def write_htseq(path: Path, counts: np.ndarray, rng: np.random.Generator) -> Non
     _write(path, rows)
 
 
-def _write(path: Path, rows: list[tuple[str | int, ...]]) -> None:
+def _write(path: Path, rows: Sequence[tuple[object, ...]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join("\t".join(map(str, row)) + "\n" for row in rows), "utf-8")

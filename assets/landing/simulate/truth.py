@@ -1,6 +1,6 @@
 """What was planted, as ``truth.json`` tells it: the answers that a test compares with.
 
-    Plan, patients, corruptions -> truth document -> truth.json
+Plan, patients, corruptions -> truth document -> truth.json
 """
 
 import json

@@ -10,21 +10,16 @@ The Variant Call Format specification 4.2; GATK 4 documentation of Mutect2; VEP,
 """
 
 from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 
 import pysam
 
 from assets.landing.simulate.catalogue import Variant, transcripts
-from assets.landing.simulate.somatic import CONTIGS, Call
+from assets.landing.simulate.somatic import Call
 
 TUMOUR_SUFFIX, NORMAL_SUFFIX = "_T", "_N"
-
-CSQ_FIELDS = (
-    "Allele", "Consequence", "IMPACT", "SYMBOL", "Gene", "Feature_type", "Feature", "BIOTYPE",
-    "EXON", "INTRON", "HGVSc", "HGVSp", "cDNA_position", "CDS_position", "Protein_position",
-    "Amino_acids", "Codons", "Existing_variation", "DISTANCE", "STRAND", "FLAGS", "PICK",
-    "SYMBOL_SOURCE", "HGNC_ID", "REFSEQ_MATCH",
-)  # fmt: skip
 
 _IMPACTS = {
     "frameshift_variant": "HIGH",
@@ -34,40 +29,6 @@ _IMPACTS = {
     "synonymous_variant": "LOW",
     "intron_variant": "MODIFIER",
 }
-
-_FILTERS = {
-    "PASS": "All filters passed",
-    "base_qual": "alt median base quality",
-    "clustered_events": "Clustered events observed in the tumor",
-    "germline": "Evidence indicates this site is germline, not somatic",
-    "haplotype": "Variant near filtered variant on same haplotype.",
-    "panel_of_normals": "Blacklisted site in panel of normals",
-    "strand_bias": "Evidence for alt allele comes from one read direction only",
-    "weak_evidence": "Mutation does not meet likelihood threshold",
-}
-
-_FIELDS = (
-    '##FORMAT=<ID=AD,Number=R,Type=Integer,Description="Allelic depths for the ref and alt '
-    'alleles in the order listed">',
-    '##FORMAT=<ID=AF,Number=A,Type=Float,Description="Allele fractions of alternate alleles in '
-    'the tumor">',
-    '##FORMAT=<ID=DP,Number=1,Type=Integer,Description="Approximate read depth (reads with MQ=255 '
-    'or with bad mates are filtered)">',
-    '##FORMAT=<ID=F1R2,Number=R,Type=Integer,Description="Count of reads in F1R2 pair orientation '
-    'supporting each allele">',
-    '##FORMAT=<ID=F2R1,Number=R,Type=Integer,Description="Count of reads in F2R1 pair orientation '
-    'supporting each allele">',
-    '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">',
-    '##INFO=<ID=CSQ,Number=.,Type=String,Description="Consequence annotations from Ensembl VEP. '
-    f'Format: {"|".join(CSQ_FIELDS)}">',
-    '##INFO=<ID=DP,Number=1,Type=Integer,Description="Approximate read depth; some reads may have '
-    'been filtered">',
-    '##INFO=<ID=ECNT,Number=1,Type=Integer,Description="Number of events in this haplotype">',
-    '##INFO=<ID=POPAF,Number=A,Type=Float,Description="negative log 10 population allele '
-    'frequencies of alt alleles">',
-    '##INFO=<ID=TLOD,Number=A,Type=Float,Description="Log 10 likelihood ratio score of variant '
-    'existing versus not existing">',
-)
 
 #: Downstream neighbour that VEP names beside the gene itself: (symbol, transcript, distance).
 _NEIGHBOURS = {
@@ -97,7 +58,7 @@ def write_vcf(path: Path, patient_id: str, calls: Sequence[Call], *, has_normal:
 
 def write_bgzip(path: Path, text: str) -> None:
     """Write block-gzipped text; the same text gives the same bytes."""
-    with pysam.BGZFile(str(path), "w") as stream:
+    with pysam.BGZFile(str(path), "w", None) as stream:
         stream.write(text.encode())
 
 
@@ -107,22 +68,26 @@ def vcf_text(patient_id: str, calls: Sequence[Call], *, has_normal: bool) -> str
     samples = [normal, tumour] if has_normal else [tumour]
     columns = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", *samples]
     lines = [
-        "##fileformat=VCFv4.2",
-        *(f'##FILTER=<ID={key},Description="{text}">' for key, text in _FILTERS.items()),
-        *_FIELDS,
-        "##MutectVersion=2.2",
-        '##VEP="v112" API="v112" assembly="GRCh38.p14" refseq="GCF_000001405.40"',
-        *(f"##contig=<ID={name},length={size}>" for name, size in CONTIGS.items()),
-        "##filtering_status=These calls have been filtered by FilterMutectCalls to label false "
-        "positives with a list of failed filters and true positives with PASS.",
+        *_header(),
         *([f"##normal_sample={normal}"] if has_normal else []),
-        "##source=FilterMutectCalls",
-        "##source=Mutect2",
         f"##tumor_sample={tumour}",
         "\t".join(columns),
         *(_record(call, has_normal=has_normal) for call in calls),
     ]
     return "\n".join(lines) + "\n"
+
+
+@cache
+def _header() -> tuple[str, ...]:
+    path = files("assets.landing.simulate").joinpath("data/mutect2.vep.header")
+    return tuple(path.read_text("utf-8").splitlines())
+
+
+@cache
+def csq_fields() -> tuple[str, ...]:
+    """Fields of a CSQ entry, in order, as the header declares them."""
+    line = next(line for line in _header() if line.startswith("##INFO=<ID=CSQ,"))
+    return tuple(line.split("Format: ")[1].rstrip('">').split("|"))
 
 
 def _record(call: Call, *, has_normal: bool) -> str:
@@ -163,7 +128,7 @@ def _csq(variant: Variant) -> str:
         "PICK": "1",
         "SYMBOL_SOURCE": "EntrezGene",
     }
-    entries = ["|".join(values.get(field, "") for field in CSQ_FIELDS)]
+    entries = ["|".join(values.get(field, "") for field in csq_fields())]
     if variant.gene in _NEIGHBOURS:
         symbol, feature, distance = _NEIGHBOURS[variant.gene]
         beside = {
@@ -176,7 +141,7 @@ def _csq(variant: Variant) -> str:
             "DISTANCE": str(distance),
             "SYMBOL_SOURCE": "EntrezGene",
         }
-        entries.insert(0, "|".join(beside.get(field, "") for field in CSQ_FIELDS))
+        entries.insert(0, "|".join(beside.get(field, "") for field in csq_fields()))
     return ",".join(entries)
 
 

@@ -1,0 +1,1 @@
+"""CT imaging: DICOM folders to volumes, masks and radiomic features."""

@@ -1,0 +1,35 @@
+"""CT of one patient, as the driver reads it: a folder to one row of features.
+
+Light to import: what reads DICOM is loaded when the first folder is read.
+"""
+
+from pathlib import Path
+
+from assets.extraction import Extraction
+from assets.imaging.contract import CONTRACT
+
+__all__ = ["CONTRACT", "extract"]
+
+
+def extract(path: Path, *, reference_build: str | None) -> Extraction:
+    """Radiomic features of the tumour in a folder of DICOM files, or of one image and its mask.
+
+    Records are the series of the folder. The mask is chosen by the default rule, see
+    :class:`assets.imaging.rules.MaskRule`.
+
+    Parameters
+    ----------
+    path
+        Folder of one patient's study, in any layout.
+    reference_build
+        Not used: a CT has no genome.
+
+    Raises
+    ------
+    assets.errors.BadInput
+        If the study cannot be used; :mod:`assets.imaging.errors` lists why.
+    """
+    from assets.imaging.study import extract_folder  # noqa: PLC0415  (imaging libraries take 2 s)
+
+    del reference_build
+    return extract_folder(path).extraction()

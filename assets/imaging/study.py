@@ -1,0 +1,260 @@
+"""A patient's CT study: series, volume and mask, and the features of the tumour.
+
+    folder -> scan -> choice -> volume, mask -> radiomic features + covariates
+
+Several masks of one CT cost one reading and one filtering.
+"""
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from assets.errors import OncoFrameError, WrongFormat
+from assets.extraction import Extraction, FeatureValue
+from assets.imaging.contract import COVARIATES, SETTINGS
+from assets.imaging.covariates import covariates
+from assets.imaging.dicom_files import scan
+from assets.imaging.mask import read_mask
+from assets.imaging.radiomics import compute_features
+from assets.imaging.ready import find_pair, read_pair
+from assets.imaging.rules import MaskRule
+from assets.imaging.series import SeriesAccount, choose
+from assets.imaging.settings import Settings, load_settings
+from assets.imaging.targets import RTSTRUCT_CLASS
+from assets.imaging.volume import Volume, read_volume, write_nifti
+
+
+@dataclass(frozen=True)
+class CtStudy:
+    """A CT volume with its tumour mask.
+
+    Parameters
+    ----------
+    volume
+        The CT.
+    mask : (Z, Y, X) array of bool
+        The tumour.
+    source
+        What the mask came from: ``rtstruct``, ``seg`` or ``volume``.
+    series
+        Every series of the folder and what became of it.
+    scan_covariates
+        How the CT was made, see :func:`assets.imaging.covariates.covariates`.
+    """
+
+    volume: Volume
+    mask: np.ndarray
+    source: str
+    series: tuple[SeriesAccount, ...]
+    scan_covariates: dict[str, FeatureValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CtFeatures:
+    """Features of one study under one settings version.
+
+    Parameters
+    ----------
+    settings
+        Radiomics settings.
+    slices, mask_voxels
+        Size of the CT series and of the mask.
+    series
+        Every series of the folder and what became of it.
+    repairs
+        What was put right -> number of files.
+    covariates
+        Name -> value: how the scan and its row were made.
+    radiomics
+        Name -> value: features of the tumour.
+    """
+
+    settings: Settings
+    slices: int
+    mask_voxels: int
+    series: tuple[SeriesAccount, ...]
+    repairs: dict[str, int]
+    covariates: dict[str, FeatureValue]
+    radiomics: dict[str, float | None]
+
+    def extraction(self) -> Extraction:
+        """The features with the account of the series, as the driver takes them."""
+        unused = Counter(account.reason for account in self.series if not account.used)
+        return Extraction(
+            records=len(self.series),
+            used=sum(account.used for account in self.series),
+            filtered=dict(unused),
+            failed={},
+            features={**self.covariates, **self.radiomics},
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """What ``oncoframe extract ct`` prints."""
+        return {
+            "modality": "ct",
+            "status": "performed",
+            "series": [asdict(account) for account in self.series],
+            "slices": self.slices,
+            "mask_voxels": self.mask_voxels,
+            "settings": self.settings.name,
+            "settings_version": self.settings.label,
+            "repairs": self.repairs,
+            "covariates": self.covariates,
+            "features": self.radiomics,
+        }
+
+
+def read_study(folder: Path, rule: MaskRule | None = None) -> CtStudy:
+    """CT volume and tumour mask of a folder of DICOM files.
+
+    Parameters
+    ----------
+    folder
+        Files of one patient in any layout; a DICOMDIR file stands for its folder.
+    rule
+        Which segmentation to take, see :class:`~assets.imaging.rules.MaskRule`.
+
+    Raises
+    ------
+    assets.errors.BadInput
+        If the study cannot be used; :mod:`assets.imaging.errors` lists why.
+    """
+    if folder.is_file() and folder.name.upper() == "DICOMDIR":
+        folder = folder.parent
+    if not folder.is_dir():
+        raise WrongFormat("not a folder", where=str(folder), expected="a folder of DICOM files")
+    choice = choose(scan(folder))
+    volume = read_volume(choice.ct, str(folder))
+    mask = read_mask(choice.targets, volume, rule or MaskRule())
+    source = mask.targets[0].file
+    return CtStudy(
+        volume,
+        mask.voxels,
+        "rtstruct" if source.text("SOPClassUID") == RTSTRUCT_CLASS else "seg",
+        tuple(choice.account(list(mask.targets))),
+        covariates(choice.ct[0].header),
+    )
+
+
+def extract_folder(folder: Path) -> CtFeatures:
+    """Features of a folder under the settings of the feature table: DICOM, or one ready pair.
+
+    Raises
+    ------
+    assets.errors.BadInput
+        If the study cannot be used.
+    """
+    pair = find_pair(folder) if folder.is_dir() else None
+    return extract_volume(*pair) if pair else extract_dicom(folder)
+
+
+def extract_dicom(
+    folder: Path, *, settings: str = SETTINGS, rule: MaskRule | None = None
+) -> CtFeatures:
+    """Features of the tumour in a folder of DICOM files.
+
+    Parameters
+    ----------
+    folder
+        Files of one patient in any layout.
+    settings
+        Name of radiomics settings.
+    rule
+        Which segmentation to take.
+
+    Raises
+    ------
+    assets.errors.BadInput
+        If the study cannot be used; :mod:`assets.imaging.errors` lists why.
+    assets.errors.SettingsError
+        If there are no such settings.
+    """
+    chosen = load_settings(settings)
+    return _described(read_study(folder, rule), chosen, str(folder))
+
+
+def extract_volume(
+    image: Path, mask: Path, *, settings: str = SETTINGS, label: int | None = None
+) -> CtFeatures:
+    """Features of the region of a ready mask.
+
+    Parameters
+    ----------
+    image, mask
+        NIfTI or NRRD files on one grid.
+    settings
+        Name of radiomics settings.
+    label
+        Value of the mask inside, see :func:`assets.imaging.ready.read_pair`.
+
+    Raises
+    ------
+    assets.errors.BadInput
+        If image or mask cannot be used.
+    assets.errors.SettingsError
+        If there are no such settings.
+    """
+    chosen = load_settings(settings)
+    hu, inside, grid = read_pair(image, mask, label)
+    account = (SeriesAccount("volume", 2, used=True, reason="image_and_mask"),)
+    return _described(CtStudy(Volume(hu, grid), inside, "volume", account), chosen, str(mask))
+
+
+def write_volumes(study: CtStudy, folder: Path, *, source_sha256: str) -> tuple[Path, Path]:
+    """Write CT and mask as ``ct.nii.gz`` and ``mask.nii.gz``, each with its provenance as JSON.
+
+    Parameters
+    ----------
+    study
+        What to write.
+    folder
+        Existing folder; its name is the caller's, so that it can be the patient's pseudonym.
+    source_sha256
+        Hash of the files that the study was read from.
+    """
+    grid = study.volume.grid
+    provenance = {
+        "source_sha256": source_sha256,
+        "slices": grid.shape[0],
+        "spacing_mm": grid.spacing_mm.tolist(),
+        "mask_source": study.source,
+        "mask_voxels": int(study.mask.sum()),
+        "repairs": study.volume.repairs or {},
+        "series": [asdict(account) for account in study.series],
+        "versions": {name: version(name) for name in ("pydicom", "SimpleITK")},
+    }
+    image, mask = folder / "ct.nii.gz", folder / "mask.nii.gz"
+    write_nifti(study.volume.image, image, provenance)
+    write_nifti(grid.image(study.mask.astype(np.uint8)), mask, provenance)
+    return image, mask
+
+
+def _described(study: CtStudy, settings: Settings, where: str) -> CtFeatures:
+    try:
+        found = compute_features(study.volume.image, {where: study.mask}, settings)[where]
+    except OncoFrameError as error:
+        error.where = where
+        raise
+    grid = study.volume.grid
+    made: dict[str, FeatureValue] = {
+        "settings_version": settings.label,
+        "mask_voxels": int(study.mask.sum()),
+        "mask_source": study.source,
+        "slices": grid.shape[0],
+        "slice_spacing_mm": float(grid.spacing_mm[2]),
+        "pixel_spacing_mm": float(grid.spacing_mm[0]),
+        **study.scan_covariates,
+    }
+    return CtFeatures(
+        settings,
+        grid.shape[0],
+        int(study.mask.sum()),
+        study.series,
+        study.volume.repairs or {},
+        {feature.name: made.get(feature.name) for feature in COVARIATES},
+        found,
+    )
