@@ -1,26 +1,20 @@
-"""Commands on data: simulate, import, run, status, extract.
+"""Commands on data: simulate, import, run, retry, status.
 
-landing zone -> run -> status; a single file -> extract
+landing zone -> run -> status -> retry
 """
 
 from collections import Counter
 from dataclasses import asdict
-from datetime import UTC, datetime
 from enum import StrEnum
-from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from assets import ledger
-from assets.contracts import Modality, Status
-from assets.errors import OncoFrameError
-from assets.extraction import BlockValues, Extraction, LandedFile
-from assets.extractors import EXTRACTORS
 from assets.lake import Lake
 from assets.ledger import Outcome
-from orchestration.cli.output import BAD_FILE, QUARANTINED, AsJson, Home, command, table
+from orchestration.cli.output import QUARANTINED, AsJson, Home, command, table
 from orchestration.settings import Settings
 
 if TYPE_CHECKING:
@@ -155,76 +149,6 @@ def status(
             shown.add_row(modality, *map(str, by_outcome.values()))
         output.say(shown)
         output.result({"patients": patients, "modalities": counts})
-
-
-@commands.command()
-def extract(
-    modality: Annotated[Modality, typer.Argument(help="What the file is.")],
-    path: Annotated[Path, typer.Argument(help="File or folder.")],
-    genome: Annotated[str | None, typer.Option(help="Genome build, for example GRCh38.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Read one file and show its features and what became of every record.
-
-    Exit code 4 says that the file cannot be used.
-
-    Example: oncoframe extract snv tumour.vcf.gz --genome GRCh38 --json
-    """
-    with command(as_json=as_json, exit_code=BAD_FILE) as output:
-        if modality not in EXTRACTORS:
-            known = ", ".join(EXTRACTORS)
-            raise typer.BadParameter(f"no extractor for {modality} yet; there are: {known}")
-        found = _extract(modality, path, genome)
-        shown = table(f"{modality} features of {path.name}", ["feature"], ["value"])
-        for name, value in found.features.items():
-            shown.add_row(name, "" if value is None else f"{value}")
-        output.say(shown, _account(found))
-        output.result(
-            {
-                "modality": modality,
-                "status": "performed",
-                "records": found.records,
-                "used": found.used,
-                "filtered": sum(found.filtered.values()),
-                "failed": sum(found.failed.values()),
-                "filter_reasons": found.filtered,
-                "failure_reasons": found.failed,
-                "features": found.features,
-                "blocks": {name: _named(block) for name, block in found.blocks.items()},
-            }
-        )
-
-
-def _extract(modality: Modality, path: Path, genome: str | None) -> Extraction:
-    """One file through a worker: one that fills the memory or hangs ends as it does in a run."""
-    from orchestration.pool import WorkerPool
-    from orchestration.worker import Task
-
-    now = datetime.now(tz=UTC)
-    file = LandedFile("", modality, str(path), now, Status.PERFORMED, genome, None, None, "")
-    with WorkerPool(Settings.load(workers=1)) as pool:
-        [finished] = pool.run([Task("", modality, (file,))])
-    if isinstance(finished.result, OncoFrameError):
-        raise finished.result
-    [read] = finished.result
-    if read.extraction is None:
-        msg = "a file of a performed assay was not read"
-        raise RuntimeError(msg)
-    return read.extraction
-
-
-def _named(block: BlockValues | None) -> dict[str, float | None] | None:
-    """Name -> value of a block; JSON has no NaN, so an unknown value is null."""
-    if block is None:
-        return None
-    values = (None if isnan(value) else value for value in block.values.tolist())
-    return dict(zip(block.names, values, strict=True))
-
-
-def _account(found: Extraction) -> str:
-    reasons = {**found.filtered, **found.failed}
-    listed = "; ".join(f"{reason}: {number}" for reason, number in reasons.items())
-    return f"{found.records} records, {found.used} used" + (f"; {listed}" if listed else "")
 
 
 def _run(

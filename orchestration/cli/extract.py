@@ -1,0 +1,135 @@
+"""The command ``extract``: one file or folder through its extractor, without lake or Dagster.
+
+file -> worker process -> features and account, or the typed error
+"""
+
+from datetime import UTC, datetime
+from math import isnan
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from assets.contracts import Modality, Status
+from assets.errors import FileMissing, OncoFrameError
+from assets.extraction import BlockValues, Extraction, LandedFile
+from assets.extractors import EXTRACTORS
+from orchestration.cli.output import BAD_FILE, AsJson, Output, command, table
+from orchestration.pool import WorkerPool
+from orchestration.settings import Settings
+from orchestration.worker import Task
+
+commands = typer.Typer()
+
+
+@commands.command()
+def extract(
+    modality: Annotated[Modality, typer.Argument(help="What the file is.")],
+    path: Annotated[Path | None, typer.Argument(help="File, or folder of a CT study.")] = None,
+    genome: Annotated[str | None, typer.Option(help="Genome build, for example GRCh38.")] = None,
+    image: Annotated[Path | None, typer.Option(help="Ready CT volume (NIfTI, NRRD).")] = None,
+    mask: Annotated[Path | None, typer.Option(help="Ready mask on the grid of --image.")] = None,
+    settings: Annotated[str | None, typer.Option(help="Radiomics settings of a CT.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read one file and show its features and what became of every record.
+
+    Exit code 4 says that the file cannot be used.
+
+    Examples: oncoframe extract snv tumour.vcf.gz --genome GRCh38 --json;
+    oncoframe extract ct --image ct.nii.gz --mask tumour.nii.gz
+    """
+    if (path is None) == (image is None) or (image is None) != (mask is None):
+        raise typer.BadParameter("name a PATH, or --image together with --mask")
+    with command(as_json=as_json, exit_code=BAD_FILE) as output:
+        if modality not in EXTRACTORS:
+            known = ", ".join(EXTRACTORS)
+            raise typer.BadParameter(f"no extractor for {modality} yet; there are: {known}")
+        for given in (path, image, mask):
+            if given is not None and not given.exists():
+                raise FileMissing("the file is not there", where=str(given))
+        if modality is Modality.CT:
+            _show_ct(output, path, image, mask, settings)
+        else:
+            _show(output, modality, path or Path(), genome)
+
+
+def _show(output: Output, modality: Modality, path: Path, genome: str | None) -> None:
+    found = _in_worker(modality, path, genome)
+    shown = table(f"{modality} features of {path.name}", ["feature"], ["value"])
+    for name, value in found.features.items():
+        shown.add_row(name, "" if value is None else f"{value}")
+    output.say(shown, _account(found))
+    output.result(
+        {
+            "modality": modality,
+            "status": Status.PERFORMED,
+            "records": found.records,
+            "used": found.used,
+            "filtered": sum(found.filtered.values()),
+            "failed": sum(found.failed.values()),
+            "filter_reasons": found.filtered,
+            "failure_reasons": found.failed,
+            "features": found.features,
+            "blocks": {name: _named(block) for name, block in found.blocks.items()},
+        }
+    )
+
+
+def _in_worker(modality: Modality, path: Path, genome: str | None) -> Extraction:
+    """Features of a file, read as a run would read it: bounded in time and memory."""
+    file = LandedFile(
+        patient_id="-",
+        modality=modality,
+        path=str(path.resolve()),
+        collected_on=datetime.now(tz=UTC),
+        status=Status.PERFORMED,
+        reference_build=genome,
+        tool=None,
+        site=None,
+        sha256="",
+    )
+    once = Settings.load(workers=1, retry_tries=1)
+    with WorkerPool(once) as pool:
+        [finished] = pool.run([Task("-", modality, (file,))])
+    if isinstance(finished.result, OncoFrameError):
+        raise finished.result
+    [read] = finished.result
+    if read.extraction is None:
+        msg = "a performed assay was read without an extraction"
+        raise RuntimeError(msg)
+    return read.extraction
+
+
+def _show_ct(
+    output: Output, path: Path | None, image: Path | None, mask: Path | None, settings: str | None
+) -> None:
+    from assets.imaging.study import SETTINGS, extract_dicom, extract_folder, extract_volume
+
+    name = settings or SETTINGS
+    if image is not None and mask is not None:
+        found = extract_volume(image, mask, settings=name)
+    elif settings is None:
+        found = extract_folder(path or Path())
+    else:
+        found = extract_dicom(path or Path(), settings=name)
+    about: dict[str, Any] = found.as_json()
+    shown = table(f"CT features, {about['settings']}", ["feature"], ["value"])
+    for feature, value in about["features"].items():
+        shown.add_row(feature, "" if value is None else f"{value:.6g}")
+    output.say(shown, f"{about['slices']} slices, {about['mask_voxels']} voxels in the mask")
+    output.result(about)
+
+
+def _named(block: BlockValues | None) -> dict[str, float | None] | None:
+    """Name -> value of a block; JSON has no NaN, so an unknown value is null."""
+    if block is None:
+        return None
+    values = (None if isnan(value) else value for value in block.values.tolist())
+    return dict(zip(block.names, values, strict=True))
+
+
+def _account(found: Extraction) -> str:
+    reasons = {**found.filtered, **found.failed}
+    listed = "; ".join(f"{reason}: {number}" for reason, number in reasons.items())
+    return f"{found.records} records, {found.used} used" + (f"; {listed}" if listed else "")
