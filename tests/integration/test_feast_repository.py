@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from feast import FeatureStore
 
-from assets.catalog import feature_contracts
+from assets.catalog import feature_contracts, service_contracts
 from assets.clinical.contract import clinical_contract
 from assets.contracts import KEY_COLUMNS, PROVENANCE_COLUMNS, Contract, Feature, Known
 from assets.errors import ContractViolation
@@ -102,7 +102,7 @@ def test_service__holds_every_column_known_at_index_and_no_other(store):
 
     early = {
         (contract.table, column)
-        for contract in CONTRACTS
+        for contract in service_contracts("aml_who_class_v1")
         for column in (
             contract.performed_column,
             *(f.column for f in contract.features if f.known == Known.AT_INDEX),
