@@ -104,7 +104,8 @@ def _in_worker(modality: Modality, path: Path, genome: str | None) -> Extraction
 def _show_ct(
     output: Output, path: Path | None, image: Path | None, mask: Path | None, settings: str | None
 ) -> None:
-    from assets.imaging.study import SETTINGS, extract_dicom, extract_folder, extract_volume
+    from assets.imaging.contract import SETTINGS
+    from assets.imaging.study import extract_dicom, extract_folder, extract_volume
 
     name = settings or SETTINGS
     if image is not None and mask is not None:
