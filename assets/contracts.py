@@ -6,7 +6,7 @@ A contract is written once, beside the science that fills it; schema, Feast view
 dictionary are derived from it. What does not belong here: reading files, writing tables.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import polars as pl
@@ -79,6 +79,8 @@ class Feature:
         What the value means, for a clinician-analyst.
     known
         When it is known relative to the index event.
+    twin
+        Column of the table before it with a name equal up to case; found by the contract.
     """
 
     name: str
@@ -86,11 +88,12 @@ class Feature:
     unit: str
     description: str
     known: Known = Known.AT_INDEX
+    twin: str | None = None
 
     @property
     def column(self) -> str:
         """Safe column name, see :mod:`assets.names`."""
-        return encode(self.name)
+        return encode(self.name, unlike=self.twin)
 
 
 @dataclass(frozen=True)
@@ -145,13 +148,15 @@ class Contract:
     blocks: tuple[Block, ...] = ()
 
     def __post_init__(self) -> None:
-        names = [
+        others = [
             *KEY_COLUMNS,
             self.performed_column,
-            *(feature.column for feature in self.features),
             *(block.name for block in self.blocks),
             *PROVENANCE_COLUMNS,
         ]
+        object.__setattr__(self, "features", _with_twins(self.features, others))
+        # Delta and DuckDB take columns that are equal up to case for one.
+        names = [name.lower() for name in (*others, *(f.column for f in self.features))]
         if len(set(names)) < len(names):
             twice = sorted({name for name in names if names.count(name) > 1})
             msg = f"columns {', '.join(twice)} of {self.table} are there twice"
@@ -217,6 +222,18 @@ class Contract:
                 where=self.table,
                 got=f"{duplicates} rows that share theirs",
             )
+
+
+def _with_twins(features: tuple[Feature, ...], others: list[str]) -> tuple[Feature, ...]:
+    """Features, each knowing the name before it that is equal up to case."""
+    first = {name.lower(): name for name in others}
+    for feature in features:
+        first.setdefault(feature.name.lower(), feature.name)
+    twins = (first[feature.name.lower()] for feature in features)
+    return tuple(
+        feature if twin == feature.name else replace(feature, twin=twin)
+        for feature, twin in zip(features, twins, strict=True)
+    )
 
 
 def _difference(expected: pl.Schema, got: pl.Schema) -> str:

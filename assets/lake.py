@@ -8,7 +8,7 @@ what the columns mean (contracts), who failed (ledger), what a model may see (fr
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -18,8 +18,12 @@ from filelock import FileLock
 
 from assets.contracts import UTC_TIME, Contract
 
-#: Delta removes versions after 30 days unless told not to; frames are rebuilt from old versions.
-_KEEP_VERSIONS = {"delta.enableExpiredLogCleanup": "false"}
+_PROPERTIES = {
+    # Delta removes versions after 30 days unless told not to; frames are rebuilt from old versions.
+    "delta.enableExpiredLogCleanup": "false",
+    # Opening a table reads the log since the last checkpoint; by default up to 100 commits of it.
+    "delta.checkpointInterval": "10",
+}
 
 #: Columns of a dictionary table: what stands at a position of the vectors of an axis.
 DICTIONARY_SCHEMA = pl.Schema({"position": pl.Int32(), "name": pl.String()})
@@ -70,11 +74,16 @@ class Lake:
     def append(self, table: str, rows: pl.DataFrame) -> int:
         """Append rows and return the Delta version that holds them."""
         # Delta lets two appends pass each other, but not two that both create the table.
-        with nullcontext() if self.exists(table) else self.lock(f"{table}.new"):
-            write_deltalake(
-                self.path(table), rows.to_arrow(), mode="append", configuration=_KEEP_VERSIONS
-            )
-        return DeltaTable(self.path(table)).version()
+        if not self.exists(table):
+            with self.lock(f"{table}.new"):
+                write_deltalake(
+                    self.path(table), rows.to_arrow(), mode="append", configuration=_PROPERTIES
+                )
+            return DeltaTable(self.path(table)).version()
+        # One reading of the log instead of three: it is what a commit costs in a long table.
+        opened = DeltaTable(self.path(table))
+        write_deltalake(opened, rows.to_arrow(), mode="append")
+        return opened.version()
 
     def append_features(self, contract: Contract, rows: pl.DataFrame) -> int:
         """Append rows of a feature table.

@@ -22,13 +22,17 @@ def _escape(character: str) -> str:
 
 
 @cache
-def encode(name: str) -> str:
+def encode(name: str, *, unlike: str | None = None) -> str:
     """Safe column name of a domain name; ASCII letters, digits and underscores only.
 
     Parameters
     ----------
     name
         Any non-empty text, for example ``TP53[R175H]``.
+    unlike
+        A name that is equal up to case and has the plain column: Delta and DuckDB take the two
+        for one, so the letters of another case are escaped (``hla_a`` beside ``HLA_A`` becomes
+        ``_u68__u6c__u61___u61_``). Decoding does not need it.
 
     Raises
     ------
@@ -38,7 +42,12 @@ def encode(name: str) -> str:
     if not name:
         msg = "a column needs a name; got an empty one"
         raise ValueError(msg)
-    safe = _UNSAFE.sub(lambda match: _escape(match[0]), name)
+    unsafe = {match.start() for match in _UNSAFE.finditer(name)}
+    if unlike is not None and len(unlike) == len(name):
+        unsafe |= {
+            i for i, (mine, other) in enumerate(zip(name, unlike, strict=True)) if mine != other
+        }
+    safe = "".join(_escape(letter) if i in unsafe else letter for i, letter in enumerate(name))
     if safe[0].isdigit():
         safe = _escape(safe[0]) + safe[1:]
     if _MERGE_SUFFIX.search(safe):

@@ -1,6 +1,6 @@
 """Pulling training rows through Feast: our store, Feast's DuckDB store, and plainly reading.
 
-    python benchmarks/frames.py [scalars] [vector] [history] [patients]
+    python benchmarks/frames.py [scalars] [vector] [expanded] [history] [patients]
 
 One JSON line per measurement. What is compared runs in turns, each time in a process of its own,
 so that peak memory is its own; importing Feast and making the data are not counted.
@@ -24,6 +24,8 @@ import polars as pl
 
 from assets.contracts import PROVENANCE_COLUMNS, Block, Contract, Feature
 from assets.lake import Lake
+from ml.expand import expand
+from ml.frame import Frame, Sidecar
 
 INDEX = datetime(2024, 1, 1, tzinfo=UTC)
 ROUNDS = 3
@@ -41,6 +43,11 @@ HISTORY = (wide_contract("history", 200),)
 VECTOR = (Contract("vector", "vector", "Random vector.", "1",
                    blocks=(Block("values", "gene", "1", "random", fill=0.0),)),)  # fmt: skip
 GENES = 70_000
+NAMED_COLUMNS = 21_000
+NAMED = tuple(wide_contract(f"named{number}", NAMED_COLUMNS // 3) for number in range(3))
+NAMES = (Contract("names", "names", "Random vector.", "1",
+                  blocks=(Block("values", "name", "1", "random", fill=0.0),)),)  # fmt: skip
+WIDTHS = {"gene": GENES, "name": NAMED_COLUMNS}
 
 
 def write(home: Path, contract: Contract, first: int, patients: int, day: int = 0) -> None:
@@ -55,7 +62,7 @@ def write(home: Path, contract: Contract, first: int, patients: int, day: int = 
     }
     columns |= {feature.column: rng.normal(size=patients) for feature in contract.features}
     for block in contract.blocks:
-        vectors = pl.Series(rng.gamma(2.0, size=(patients, GENES)).astype(np.float32))
+        vectors = pl.Series(rng.gamma(2.0, size=(patients, WIDTHS[block.axis])).astype(np.float32))
         columns[block.name] = vectors.arr.to_list()
     columns |= dict.fromkeys(PROVENANCE_COLUMNS, ["benchmark"] * patients)
     schema = contract.schema()
@@ -85,6 +92,32 @@ def ours(home: Path, contracts: tuple[Contract, ...], patients: int) -> dict[str
     store.apply([PATIENT, *views, FeatureService(name="all", features=views)])
     asked = entities(patients)
     return measured(lambda: training_rows(store, "all", asked), patients)
+
+
+def named(home: Path, contracts: tuple[Contract, ...], patients: int) -> dict[str, float]:
+    """Pull a vector through our store and give each position a column of its own."""
+    from feast import FeatureService  # noqa: PLC0415
+
+    from feature_repo.client import open_store, training_rows  # noqa: PLC0415
+    from feature_repo.contract_view import feature_view  # noqa: PLC0415
+    from feature_repo.entities import PATIENT  # noqa: PLC0415
+
+    views = [feature_view(contract) for contract in contracts]
+    store = open_store(home)
+    store.apply([PATIENT, *views, FeatureService(name="all", features=views)])
+    asked = entities(patients)
+    genes = {"name": tuple(f"GENE{number}:{number}" for number in range(NAMED_COLUMNS))}
+    columns = {"modality": "names", "feature": "values", "unit": "1", "known": "at_index"}
+    about = {"names__values": {**columns, "kind": "block", "axis": "name", "fill": 0.0}}
+    header = {"frame_id": "f", "study": "s", "label_name": "l", "columns": about}
+    sidecar = Sidecar.model_validate(header)
+
+    def pull() -> pl.DataFrame:
+        rows = pl.DataFrame(training_rows(store, "all", asked))
+        rows = rows.rename({"event_timestamp": "index_timestamp"}).with_columns(label=pl.lit("x"))
+        return expand(Frame(sidecar, rows, genes))
+
+    return measured(pull, patients)
 
 
 def duckdb(home: Path, contracts: tuple[Contract, ...], patients: int) -> dict[str, float]:
@@ -186,6 +219,25 @@ def vector(home: Path) -> Iterator[dict[str, Any]]:
     yield {"vector": GENES, **compare(home, VECTOR, 5_000, reading)}
 
 
+def expanded(home: Path) -> Iterator[dict[str, Any]]:
+    """5,000 patients x 21,000 named columns of a vector, against as many scalar columns.
+
+    Feast's DuckDB store takes minutes, so it has one turn and each round of ours is held against
+    it.
+    """
+    for contract in NAMED:
+        alone(write, home, contract, 0, 5_000)
+    for first in range(0, 5_000, 500):
+        alone(write, home, NAMES[0], first, 500)
+    scalar = alone(duckdb, home, NAMED, 5_000)
+    rounds = [alone(named, home, NAMES, 5_000) for _ in range(ROUNDS)]
+    middle = {unit: statistics.median(each[unit] for each in rounds) for unit in scalar}
+    line = {f"ours_{unit}": round(value, 3) for unit, value in middle.items()}
+    line |= {f"duckdb_{unit}": round(value, 3) for unit, value in scalar.items()}
+    times = {"times_reference": round(middle["s"] / scalar["s"], 4)}
+    yield {"columns": NAMED_COLUMNS, "patients": 5_000, **line, **times}
+
+
 def history(home: Path) -> Iterator[dict[str, Any]]:
     """100,000 patients x 200 numbers x 5 versions."""
     yield {"columns": 200, "versions": 5, **_history(home, 100_000)}
@@ -211,7 +263,7 @@ def _history(home: Path, number: int) -> dict[str, Any]:
     return compare(home, HISTORY, number)
 
 
-CASES = {case.__name__: case for case in (scalars, vector, history, patients)}
+CASES = {case.__name__: case for case in (scalars, vector, expanded, history, patients)}
 
 
 def main() -> None:

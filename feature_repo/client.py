@@ -17,10 +17,14 @@ import polars as pl
 import pyarrow as pa
 import yaml
 
+from assets.errors import SettingsError
+
 if TYPE_CHECKING:
     from feast import FeatureStore
 
 REPOSITORY = Path(__file__).resolve().parent
+#: File of that name in a home: sections that replace those of the repository.
+OVERRIDES = "feature_store.yaml"
 
 
 def apply(home: Path) -> "FeatureStore":
@@ -45,11 +49,19 @@ def apply(home: Path) -> "FeatureStore":
 def open_store(home: Path, *, versions: Mapping[str, int | None] | None = None) -> "FeatureStore":
     """Feature store whose registry, online store and lake are those of a home.
 
+    A file ``feature_store.yaml`` in the home may hold a section ``online_store`` of its own, for
+    example Redis; everything else is as in the repository.
+
     Parameters
     ----------
     versions
         Lake table -> Delta version to read instead of the newest, None for a table to be read as
         never written.
+
+    Raises
+    ------
+    assets.errors.SettingsError
+        If the home's file is no YAML, or holds something else than ``online_store``.
     """
     from feast import FeatureStore, RepoConfig  # noqa: PLC0415
 
@@ -57,9 +69,27 @@ def open_store(home: Path, *, versions: Mapping[str, int | None] | None = None) 
     home = home.resolve()
     settings["registry"] = str(home / Path(settings["registry"]).name)
     settings["online_store"]["path"] = str(home / Path(settings["online_store"]["path"]).name)
+    settings |= _overrides(home / OVERRIDES)
     settings["offline_store"]["lake"] = str(home / "lake")
     settings["offline_store"]["versions"] = dict(versions or {})
     return FeatureStore(config=RepoConfig(repo_path=REPOSITORY, **settings))
+
+
+def _overrides(file: Path) -> dict[str, Any]:
+    """Sections of a home's own file; none if there is no file."""
+    if not file.is_file():
+        return {}
+    try:
+        sections = yaml.safe_load(file.read_text())
+    except yaml.YAMLError as error:
+        raise SettingsError("the file is not YAML", where=str(file)) from error
+    if not isinstance(sections, dict) or list(sections) != ["online_store"]:
+        raise SettingsError(
+            "a home decides on its online store only",
+            where=str(file),
+            expected="one section, online_store",
+        )
+    return sections
 
 
 def training_rows(store: "FeatureStore", service: str, entities: pl.DataFrame) -> pa.Table:

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from assets.contracts import Known
 from assets.errors import StudyError
 from assets.names import decode
+from ml.expand import expand_block, side_by_side
 from ml.frame import Frame, FrameColumn
+from ml.guards import refuse_late_columns
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,7 @@ def design_matrix(
         for name, column in frame.sidecar.columns.items()
         if column.modality in modalities and name not in (exclude or {})
     }
-    late = sorted(name for name, column in chosen.items() if column.known is Known.AFTER_INDEX)
-    if late:
-        raise StudyError(
-            "columns known only after the index event cannot be features",
-            where=frame.sidecar.frame_id,
-            got=", ".join(late),
-        )
+    refuse_late_columns(chosen, where=frame.sidecar.frame_id)
     if not chosen:
         raise StudyError(
             "the frame has no column of these modalities",
@@ -86,8 +81,8 @@ def design_matrix(
     for name, column in chosen.items():
         values = frame.rows[name]
         if column.kind == "block":
-            names, matrix = _expand_block(frame, name, column)
-            numeric.append((column, names, matrix))
+            block = expand_block(frame, name)
+            numeric.append((column, block.names, block.values))
         elif values.dtype.is_numeric() or values.dtype == pl.Boolean:
             vector = values.cast(pl.Float32).to_numpy().reshape(-1, 1)
             numeric.append((column, [decode(name)], vector))
@@ -132,30 +127,7 @@ def _data_frame(
     numeric: Sequence[tuple[FrameColumn, list[str], np.ndarray]],
     text: Mapping[str, tuple[str, np.ndarray]],
 ) -> pd.DataFrame:
-    matrix = np.hstack([np.empty((height, 0), dtype=np.float32), *(m for _, _, m in numeric)])
+    matrix = side_by_side([values for _, _, values in numeric], height)
     numbers = pd.DataFrame(matrix, columns=[n for _, names, _ in numeric for n in names])
     categories = pd.DataFrame({name: values for name, (_, values) in text.items()}, dtype=object)
     return pd.concat([numbers, categories], axis="columns") if text else numbers
-
-
-def _expand_block(frame: Frame, name: str, column: FrameColumn) -> tuple[list[str], np.ndarray]:
-    """Position names and (n, positions) float32 matrix of a block column."""
-    names = frame.dictionaries[column.axis] if column.axis is not None else ()
-    vectors = frame.rows[name]
-    lengths = vectors.list.len().fill_null(0).to_numpy()
-    if lengths.max(initial=0) > len(names):
-        raise StudyError(
-            f"a vector of {name} is longer than its dictionary",
-            where=frame.sidecar.frame_id,
-            expected=f"at most {len(names)} positions",
-            got=str(lengths.max()),
-        )
-    performed = vectors.is_not_null().to_numpy()
-    fill = np.nan if column.fill is None else column.fill
-    matrix = np.full((len(vectors), len(names)), np.nan, dtype=np.float32)
-    matrix[performed] = fill
-    # Row by row, the positions a vector has: the order in which explode lays them out.
-    held = np.arange(len(names)) < lengths[:, np.newaxis]
-    filled = vectors.filter(vectors.list.len() > 0)
-    matrix[held] = filled.explode().cast(pl.Float32).to_numpy()
-    return [f"{decode(name)}[{position}]" for position in names], matrix

@@ -102,6 +102,32 @@ class Features(_Declaration):
     exclude: dict[Sentence, Sentence] = {}
 
 
+class Guards(_Declaration):
+    """What may not get into a frame, and what is reported of it; see :mod:`ml.guards`.
+
+    Parameters
+    ----------
+    after_index, label_column, mixed
+        Columns known only after the index event, the label among the features, rows measured in
+        different ways: always refused. They stand here so that a study file says so.
+    same
+        Columns of the feature tables that must have one value in all rows of a frame: genome
+        build, unit of the expression, radiomics settings.
+    suspect_auc
+        A single column that tells a class from the others this well, out of fold, is reported as
+        suspected leakage.
+    suspect_min_patients
+        Classes with fewer patients are not asked for: chance alone separates a handful.
+    """
+
+    after_index: Literal["refuse"] = "refuse"
+    label_column: Literal["refuse"] = "refuse"
+    mixed: Literal["refuse"] = "refuse"
+    same: tuple[Identifier, ...] = ("reference_build", "expression_unit", "settings_version")
+    suspect_auc: Annotated[float, Field(gt=0.5, le=1)] = 0.95
+    suspect_min_patients: Annotated[int, Field(ge=2)] = 10
+
+
 class CrossValidation(_Declaration):
     """Stratified k-fold over patients, repeated with other shuffles.
 
@@ -139,6 +165,7 @@ class Study(_Declaration):
     population: Population = Population()
     clocks: Clocks
     features: Features
+    guards: Guards = Guards()
     modality_sets: Annotated[dict[Identifier, tuple[str, ...]], Field(min_length=1)]
     recipes: Annotated[tuple[Identifier, ...], Field(min_length=1)]
     cross_validation: CrossValidation

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 import dagster as dg
+import hypothesis
 import polars as pl
 import pytest
 
@@ -25,6 +26,12 @@ from assets.landing import files
 from assets.ledger import Entry, Outcome
 from ml.study import Study
 from orchestration.settings import PROJECT, Settings
+
+# A busy machine makes an example slow, not wrong.
+hypothesis.settings.register_profile(
+    "oncoframe", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("oncoframe")
 
 #: Folder of the public data, unless ``ONCOFRAME_REAL_DATA`` names another.
 REAL_DATA = Path(os.environ.get("ONCOFRAME_REAL_DATA", PROJECT.parent / "shared" / "data"))

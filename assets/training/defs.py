@@ -73,6 +73,7 @@ def _training_frame(study_name: str) -> dg.AssetsDefinition:
                 "hash": sidecar["content_sha256"],
                 "excluded": {why: len(who) for why, who in sidecar["excluded"].items()},
                 "performed_share": sidecar["performed_share"],
+                "guards": sidecar["guards"],
             },
             data_version=dg.DataVersion(sidecar["frame_id"]),
         )

@@ -1,6 +1,6 @@
 """Training frames: the join of a study as of a time, named by its content, built again at will.
 
-    population -> pull (point-in-time join) -> frame.parquet + frame.json + dictionaries
+    population -> pull (point-in-time join) -> guards -> frame.parquet + frame.json + dictionaries
 
 The id is a hash over entity rows, table versions, view definitions, study and code: the same data
 and the same code give the same id and the same bytes. How the join is done is the feature store's
@@ -20,17 +20,19 @@ from typing import Any
 import polars as pl
 
 from assets import ledger
-from assets.contracts import Contract, Known
+from assets.contracts import Contract
 from assets.errors import StudyError
 from assets.hashing import content_hash
 from assets.lake import Lake, dictionary_table
 from assets.training.population import COHORT, LABELS, Population, select_population
+from assets.training.served import served_rows
+from assets.training.sidecar import FRAME, SIDECAR, frame_columns, read_sidecar
+from ml.frame import FrameColumn
+from ml.guards import refuse_label_columns, refuse_late_columns, refuse_mixed, verdict
 from ml.study import Study
 
 #: Changes whenever the same tables and study would give another frame.
-CODE_VERSION = "1"
-FRAME = "frame.parquet"
-SIDECAR = "frame.json"
+CODE_VERSION = "2"
 _ID_DIGITS = 16
 
 #: Entities (patient_id, event_timestamp, known_by) and table versions -> joined columns, in the
@@ -143,6 +145,7 @@ class FrameBuilder:
             known_by=pl.lit(as_of).cast(pl.Datetime("us", "UTC")),
         )
         columns = frame_columns(contracts)
+        same = self._refuse_mixed(study, contracts, population, versions, as_of)
         frame = _assemble(population, self.pull(entities, versions), columns)
         sidecar = {
             "frame_id": frame_id,
@@ -159,6 +162,7 @@ class FrameBuilder:
                 for contract in contracts
             },
             "excluded": _excluded(population),
+            "guards": _guarded(frame, study, columns, same),
             "versions": versions,
             "views_sha256": views,
             "content_sha256": content_hash(frame),
@@ -166,6 +170,29 @@ class FrameBuilder:
         }
         self._write(frame, sidecar, contracts, versions)
         return sidecar
+
+    def _refuse_mixed(
+        self,
+        study: Study,
+        contracts: Sequence[Contract],
+        population: Population,
+        versions: dict[str, int | None],
+        as_of: datetime,
+    ) -> dict[str, str | None]:
+        """Value of each column that all rows must share; the views do not serve provenance."""
+        same = study.guards.same
+        tables = {
+            contract.table: served_rows(
+                self.lake,
+                contract.table,
+                population.members,
+                same,
+                known_by=as_of,
+                version=versions[contract.table],
+            )
+            for contract in contracts
+        }
+        return refuse_mixed(tables, same, where=f"study {study.name}")
 
     def _write(
         self,
@@ -217,60 +244,6 @@ class FrameBuilder:
         return max(known).astimezone(UTC) if known else datetime.now(tz=UTC)
 
 
-def read_sidecar(folder: Path, frame_id: str) -> dict[str, Any]:
-    """Sidecar of a frame.
-
-    Raises
-    ------
-    StudyError
-        If there is no frame of that id.
-    """
-    file = folder / frame_id / SIDECAR
-    if not file.is_file():
-        known = sorted(path.parent.name for path in folder.glob(f"*/{SIDECAR}"))
-        raise StudyError(f"there is no frame {frame_id}", expected=f"one of {', '.join(known)}")
-    sidecar: dict[str, Any] = json.loads(file.read_text())
-    return sidecar
-
-
-def frame_columns(contracts: Sequence[Contract]) -> dict[str, dict[str, Any]]:
-    """Frame column -> what it is, for every column that is known at the index event."""
-    columns: dict[str, dict[str, Any]] = {}
-    for contract in contracts:
-        common = {"view": contract.table, "modality": contract.modality}
-        columns[f"{contract.table}__{contract.performed_column}"] = {
-            **common,
-            "feature": contract.performed_column,
-            "unit": "1",
-            "description": f"Whether the {contract.modality} assay gave a result.",
-            "known": Known.AT_INDEX.value,
-            "kind": "performed",
-        }
-        for feature in contract.features:
-            if feature.known is Known.AT_INDEX:
-                columns[f"{contract.table}__{feature.column}"] = {
-                    **common,
-                    "feature": feature.name,
-                    "unit": feature.unit,
-                    "description": feature.description,
-                    "known": feature.known.value,
-                    "kind": "scalar",
-                }
-        for block in contract.blocks:
-            if block.known is Known.AT_INDEX:
-                columns[f"{contract.table}__{block.name}"] = {
-                    **common,
-                    "feature": block.name,
-                    "unit": block.unit,
-                    "description": block.description,
-                    "known": block.known.value,
-                    "kind": "block",
-                    "axis": block.axis,
-                    "fill": None if block.fill != block.fill else block.fill,
-                }
-    return columns
-
-
 def _assemble(
     population: Population, pulled: pl.DataFrame, columns: dict[str, dict[str, Any]]
 ) -> pl.DataFrame:
@@ -283,6 +256,21 @@ def _assemble(
     performed = [name for name, about in columns.items() if about["kind"] == "performed"]
     features = pulled.select(list(columns)).with_columns(pl.col(performed).fill_null(value=False))
     return pl.concat([population.members, features], how="horizontal")
+
+
+def _guarded(
+    frame: pl.DataFrame,
+    study: Study,
+    columns: dict[str, dict[str, Any]],
+    same: dict[str, str | None],
+) -> dict[str, Any]:
+    """Verdict of the guards on a frame; raises what they refuse."""
+    where = f"study {study.name}"
+    about = {name: FrameColumn.model_validate(column) for name, column in columns.items()}
+    refuse_late_columns(about, where=where)
+    refuse_label_columns(frame, about, label_name=study.label.name, where=where)
+    seen = {name: column for name, column in about.items() if name not in study.features.exclude}
+    return verdict(frame, seen, study.guards, same)
 
 
 def _excluded(population: Population) -> dict[str, list[str]]:

@@ -112,7 +112,7 @@ def expand(
     The names of a .parquet or .csv file are safe for every tool; those in a .npz file (arrays
     matrix, names, patient_ids, labels) are the names of the field. A matrix holds numbers only.
 
-    Example: oncoframe frame expand 3f2a9c0d1e4b5a67 --columns snv_features__snv_gene_burden --out F.npz
+    Example: oncoframe frame expand 3f2a9c0d1e4b5a67 --out expanded.parquet
     """
     from assets.training.sidecar import read_sidecar
     from ml.expand import write_expanded

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from orchestration.cli import data, explain, studies
+from orchestration.cli import data, explain, extract, studies
 from orchestration.cli.output import AsJson, Home, command
 from orchestration.settings import PROJECT, Settings
 
@@ -28,6 +28,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(data.commands)
+app.add_typer(extract.commands)
 app.add_typer(studies.commands)
 app.add_typer(explain.commands)
 

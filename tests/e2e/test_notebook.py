@@ -36,7 +36,10 @@ def test_notebook__runs_to_the_end(home, monkeypatch):
     assert not any(cell.get("outputs") for cell in notebook.cells)
 
     nbclient.NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": PROJECT}}
+        notebook,
+        timeout=300,
+        kernel_name="python3",
+        resources={"metadata": {"path": NOTEBOOK.parent}},
     ).execute()
 
     printed = "".join(

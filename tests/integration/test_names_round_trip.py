@@ -1,7 +1,6 @@
 """Names of the field through every tool: lake, Feast, frame, boosters, MLflow and back."""
 
 import lightgbm
-import mlflow
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -16,6 +15,7 @@ from feature_repo.contract_view import feature_view
 from feature_repo.entities import PATIENT
 from ml.expand import expand
 from ml.frame import Frame, FrameColumn, Sidecar
+from ml.registry import mlflow
 
 NAMES = (
     "BCR::ABL1", "cnv_chr_y", "cnv_chr_x", "TP53[R175H]", "a,b", "75 - < 100%", "HLA-A", "hla-a",
@@ -101,7 +101,9 @@ def test_mlflow__keeps_every_name(table, tmp_path):
     model = lightgbm.LGBMClassifier(n_estimators=2, n_jobs=1, verbose=-1).fit(table, label)
     signature = mlflow.models.infer_signature(table, model.predict(table))
 
-    mlflow.lightgbm.save_model(model, tmp_path / "model", signature=signature)
+    mlflow.sklearn.save_model(
+        model, tmp_path / "model", signature=signature, serialization_format="cloudpickle"
+    )
     loaded = mlflow.pyfunc.load_model(str(tmp_path / "model"))
 
     assert names_of(loaded.metadata.get_input_schema().input_names()) == (list(NAMES), list(NAMES))

@@ -1,0 +1,80 @@
+"""What lies beside the rows of a frame: its identity, and what each column means.
+
+    contracts -> frame_columns -> frame.json -> read_sidecar
+
+Light to import: showing a frame needs nothing that builds one.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from assets.contracts import Contract, Known
+from assets.errors import StudyError
+
+FRAME = "frame.parquet"
+SIDECAR = "frame.json"
+
+
+def read_sidecar(folder: Path, frame_id: str) -> dict[str, Any]:
+    """Sidecar of a frame.
+
+    Parameters
+    ----------
+    folder
+        Holds one subfolder per frame id.
+
+    Raises
+    ------
+    StudyError
+        If there is no frame of that id.
+    """
+    file = folder / frame_id / SIDECAR
+    if not file.is_file():
+        known = sorted(path.parent.name for path in folder.glob(f"*/{SIDECAR}"))
+        raise StudyError(
+            f"there is no frame {frame_id}",
+            expected=f"one of {', '.join(known)}" if known else "a frame; none was built yet",
+            hint="Build one: oncoframe frame build STUDY.",
+        )
+    sidecar: dict[str, Any] = json.loads(file.read_text())
+    return sidecar
+
+
+def frame_columns(contracts: Sequence[Contract]) -> dict[str, dict[str, Any]]:
+    """Frame column -> what it is, for every column that is known at the index event."""
+    columns: dict[str, dict[str, Any]] = {}
+    for contract in contracts:
+        common = {"view": contract.table, "modality": contract.modality}
+        columns[f"{contract.table}__{contract.performed_column}"] = {
+            **common,
+            "feature": contract.performed_column,
+            "unit": "1",
+            "description": f"Whether the {contract.modality} assay gave a result.",
+            "known": Known.AT_INDEX.value,
+            "kind": "performed",
+        }
+        for feature in contract.features:
+            if feature.known is Known.AT_INDEX:
+                columns[f"{contract.table}__{feature.column}"] = {
+                    **common,
+                    "feature": feature.name,
+                    "unit": feature.unit,
+                    "description": feature.description,
+                    "known": feature.known.value,
+                    "kind": "scalar",
+                }
+        for block in contract.blocks:
+            if block.known is Known.AT_INDEX:
+                columns[f"{contract.table}__{block.name}"] = {
+                    **common,
+                    "feature": block.name,
+                    "unit": block.unit,
+                    "description": block.description,
+                    "known": block.known.value,
+                    "kind": "block",
+                    "axis": block.axis,
+                    "fill": None if block.fill != block.fill else block.fill,
+                }
+    return columns
