@@ -8,6 +8,7 @@ UV := $(BIN)/uv
 UV_VERSION := 0.13.8
 PATIENTS ?= 60
 SEED ?= 1
+EXTRAS := dev redis
 
 COMPILE := $(UV) pip compile --quiet --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11
 
@@ -61,15 +62,16 @@ bench: $(VENV)/.dev ## measure; one JSON line per measurement
 
 lock: | $(UV) ## resolve pyproject.toml anew into the lock files
 	$(COMPILE) --upgrade pyproject.toml -o requirements.lock
-	$(COMPILE) --upgrade pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
+	@for extra in $(EXTRAS); do \
+	  $(COMPILE) --upgrade pyproject.toml --extra $$extra -c requirements.lock -o requirements-$$extra.lock || exit 1; \
+	done
 
 # Resolving again with the pins of the locks changes nothing as long as they fit pyproject.toml.
 lock-check: | $(UV)
-	@for lock in requirements requirements-dev; do \
-	  cp $$lock.lock $(VENV)/$$lock.check; \
-	  extra=$$([ $$lock = requirements ] || echo "--extra dev -c requirements.lock"); \
-	  $(COMPILE) pyproject.toml $$extra -o $(VENV)/$$lock.check >/dev/null || exit 1; \
-	  cmp -s $$lock.lock $(VENV)/$$lock.check || { echo "$$lock.lock does not fit pyproject.toml: run 'make lock'"; exit 1; }; \
+	@for extra in "" $(EXTRAS); do \
+	  lock=requirements$${extra:+-$$extra}.lock; cp $$lock $(VENV)/$$lock; \
+	  $(COMPILE) pyproject.toml $${extra:+--extra $$extra -c requirements.lock} -o $(VENV)/$$lock >/dev/null || exit 1; \
+	  cmp -s $$lock $(VENV)/$$lock || { echo "$$lock does not fit pyproject.toml: run 'make lock'"; exit 1; }; \
 	done
 	@! grep -nE 'https?://' requirements*.lock || { echo "a lock names a registry"; exit 1; }
 
