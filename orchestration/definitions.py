@@ -23,6 +23,8 @@ def build(settings: Settings, progress: Progress | None = None) -> dg.Definition
             schedules=SCHEDULES,
             sensors=[new_files],
             resources=resources(settings, progress),
+            # The driver's pool uses all cores; a process per step would load Feast and dbt again.
+            executor=dg.in_process_executor,
         ),
     )
 

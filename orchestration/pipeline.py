@@ -7,6 +7,7 @@ the run that leaves a patient out. A step whose input did not change is not run:
 worked on the same input is found by its tag.
 """
 
+import re
 import time
 import warnings
 from collections.abc import Sequence
@@ -253,8 +254,12 @@ def open_instance(folder: Path) -> dg.DagsterInstance:
     """Dagster instance of a home, with telemetry off; created on first use."""
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "dagster.yaml"
-    if not config.exists():
-        config.write_text((Path(__file__).parent / "dagster.yaml").read_text())
+    template = config if config.exists() else Path(__file__).parent / "dagster.yaml"
+    # Dagster wants its event log by absolute path; a home that was moved takes it along.
+    here = f'base_dir: "{folder.resolve()}/history/runs"'
+    text = re.sub(r'base_dir: ".*/history/runs"', lambda _: here, template.read_text())
+    if not config.exists() or config.read_text() != text:
+        config.write_text(text)
     return dg.DagsterInstance.from_config(str(folder))
 
 

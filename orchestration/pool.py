@@ -29,7 +29,7 @@ from assets.errors import (
 )
 from assets.extraction import ReadFile
 from orchestration.settings import Settings
-from orchestration.worker import Task, one_thread_each, prepare, read_patient
+from orchestration.worker import Task, prepare, read_patient, worker_environment
 
 #: Tasks handed to the pool per worker: enough to keep it busy, few enough to bound memory.
 _AHEAD = 4
@@ -60,7 +60,7 @@ class WorkerPool:
     def __enter__(self) -> Self:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["orchestration.worker"])
-        with one_thread_each():
+        with worker_environment():
             forkserver.ensure_running()
         self._pool = ProcessPool(
             max_workers=self._settings.workers,

@@ -11,9 +11,9 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fcntl import F_GETFL, F_SETFL, F_SETOWN, F_SETSIG, fcntl
 from multiprocessing import parent_process
 from pathlib import Path
-from threading import Thread
 
 from polars.exceptions import PanicException
 
@@ -44,7 +44,7 @@ class Task:
 
 def prepare(memory_mb: int) -> None:
     """Bound a new worker: address space, no core dumps, no chatter, no life without its run."""
-    Thread(target=_follow_run, daemon=True).start()
+    _follow_run()
     limit = memory_mb * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -54,11 +54,16 @@ def prepare(memory_mb: int) -> None:
 
 
 def _follow_run() -> None:
-    """End with the run: after its kill -9 nobody else would stop a worker that hangs."""
+    """End with the run: after its kill -9 nobody else would stop a worker that hangs.
+
+    The kernel is asked to kill when the run's end of a pipe closes: a thread that waits for that
+    would itself wait for the interpreter, which a native library that hangs never gives back.
+    """
     run = parent_process()
     if run is not None:
-        run.join()
-        os._exit(1)
+        fcntl(run.sentinel, F_SETOWN, os.getpid())
+        fcntl(run.sentinel, F_SETSIG, signal.SIGKILL)
+        fcntl(run.sentinel, F_SETFL, fcntl(run.sentinel, F_GETFL) | os.O_ASYNC)
 
 
 @contextmanager

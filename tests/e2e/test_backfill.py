@@ -123,8 +123,9 @@ def failed_by_asset(
     failed = {}
     for row in data.get_backfill_status_per_asset_key(graph):
         counts = row.partitions_counts_by_status
-        subset = data.failed_and_downstream_subset.get_partitions_subset(row.asset_key)
-        failed[row.asset_key] = set(subset.get_partition_keys())
+        subset = data.failed_and_downstream_subset.get_asset_subset(row.asset_key)
+        keys = subset.subset_value.get_partition_keys() if subset else ()
+        failed[row.asset_key] = set(keys)
         assert counts[AssetBackfillStatus.FAILED] == len(failed[row.asset_key])
         done = counts[AssetBackfillStatus.MATERIALIZED] + counts[AssetBackfillStatus.FAILED]
         assert done == row.num_targeted_partitions

@@ -362,10 +362,49 @@ def test_workers__end_when_their_run_is_killed(endless, tmp_path):
         mine = {server, *workers_of(server)}
         run.kill()
         run.wait()
-        deadline = time.monotonic() + 20
-        while any(map(alive, mine)) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert not any(map(alive, mine))
+        assert gone(mine)
+
+
+_HANG = """
+import ctypes
+import multiprocessing
+import os
+from orchestration.worker import prepare
+
+def hang():
+    prepare(4096)
+    print(os.getpid(), flush=True)
+    ctypes.PyDLL(None).pause()
+
+if __name__ == "__main__":
+    worker = multiprocessing.get_context("forkserver").Process(target=hang)
+    worker.start()
+    worker.join()
+"""
+
+
+def test_workers__end_with_their_run_also_in_native_code(tmp_path):
+    """A library that hangs with the interpreter's lock leaves no Python thread to notice."""
+    script = tmp_path / "run.py"
+    script.write_text(_HANG)
+    with subprocess.Popen(
+        [sys.executable, script],
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as run:
+        worker = int(run.stdout.readline())
+        run.kill()
+    assert gone({worker})
+
+
+def gone(processes: set[int]) -> bool:
+    """Whether all of them end within a time that is long even for a busy machine."""
+    deadline = time.monotonic() + 20
+    while any(map(alive, processes)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return not any(map(alive, processes))
 
 
 def alive(pid: int) -> bool:
