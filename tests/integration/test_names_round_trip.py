@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import shap
 import xgboost
 from feast import FeatureService
 
@@ -110,3 +111,15 @@ def test_mlflow__keeps_every_name(table, tmp_path):
     np.testing.assert_array_equal(loaded.predict(table), model.predict(table))
     shuffled = pd.DataFrame(table[table.columns[::-1]])
     np.testing.assert_array_equal(loaded.predict(shuffled), model.predict(table))
+
+
+def test_shap__explains_every_name_in_its_place(table):
+    """A renamed or reordered column would show a clinician the wrong reason."""
+    label = np.arange(len(table)) % 2
+    model = lightgbm.LGBMClassifier(n_estimators=2, n_jobs=1, verbose=-1).fit(table, label)
+
+    explained = shap.TreeExplainer(model)(table)
+
+    assert names_of(explained.feature_names) == (list(NAMES), list(NAMES))
+    margin = model.predict(table, raw_score=True)
+    assert np.allclose(explained.values.sum(axis=1) + explained.base_values, margin)
