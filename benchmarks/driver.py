@@ -241,7 +241,7 @@ def main() -> None:
     if "overhead" in arguments.only:
         measure("overhead", arguments.patients)
     if "workers" in arguments.only:
-        measure("workers", 60)
+        measure("workers", 160)
     if "memory" in arguments.only:
         compare("memory", arguments.small or 200, arguments.large)
     if "growth" in arguments.only:
