@@ -55,7 +55,13 @@ def per_patient_asset(modality: Modality, stage: str, kinds: set[str]) -> dg.Ass
         deps=["landed_files"],
         partitions_def=PATIENTS,
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=BACKFILL_CHUNK),
-        check_specs=[dg.AssetCheckSpec(CHECK, asset=contract.table)],
+        check_specs=[
+            dg.AssetCheckSpec(
+                CHECK,
+                asset=contract.table,
+                description="Fails while a file of a patient cannot be read; names who, and why.",
+            )
+        ],
         output_required=False,
         group_name=group(stage),
         owners=OWNERS,
@@ -117,7 +123,7 @@ def _check(driver: Driver, modality: Modality) -> dg.AssetCheckResult:
         check_name=CHECK,
         passed=not failed,
         severity=dg.AssetCheckSeverity.ERROR,
-        description=f"{len(failed)} patients could not be read" if failed else None,
+        description=f"Patients whose file could not be read: {len(failed)}" if failed else None,
         metadata={
             "quarantined": len(failed),
             "patients": {entry.patient_id: entry.message for entry in failed[:_NAMED]},
