@@ -63,6 +63,11 @@ PROVENANCE_COLUMNS: dict[str, pl.DataType] = {
 }
 
 
+#: True in a row that takes back all earlier ones of its patient and event time: the landing zone
+#: no longer has an assay of that date. Null and false: the row stands.
+WITHDRAWN = "withdrawn"
+
+
 @dataclass(frozen=True)
 class Feature:
     """One scalar column.
@@ -153,6 +158,7 @@ class Contract:
             self.performed_column,
             *(block.name for block in self.blocks),
             *PROVENANCE_COLUMNS,
+            WITHDRAWN,
         ]
         object.__setattr__(self, "features", _with_twins(self.features, others))
         # Delta and DuckDB take columns that are equal up to case for one.
@@ -175,6 +181,7 @@ class Contract:
             **{feature.column: feature.dtype for feature in self.features},
             **{block.name: pl.List(pl.Float32()) for block in self.blocks},
             **PROVENANCE_COLUMNS,
+            WITHDRAWN: pl.Boolean(),
         }
 
     def check(self, rows: pl.DataFrame) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from assets.contracts import Block, Contract
+from assets.contracts import WITHDRAWN, Block, Contract
 from assets.errors import ContractViolation
 from assets.extraction import BlockValues, Extraction, ReadFile
 from assets.lake import Lake
@@ -93,6 +93,7 @@ def _scalars(
         "source_sha256": read.sha256,
         "code_version": contract.code_version,
         "run_id": run_id,
+        WITHDRAWN: False,
     }
 
 

@@ -16,7 +16,7 @@ import polars as pl
 from deltalake import DeltaTable, write_deltalake
 from filelock import FileLock
 
-from assets.contracts import UTC_TIME, Contract
+from assets.contracts import UTC_TIME, WITHDRAWN, Contract
 
 _PROPERTIES = {
     # Delta removes versions after 30 days unless told not to; frames are rebuilt from old versions.
@@ -143,6 +143,11 @@ def dictionary_table(axis: str) -> str:
     return f"dictionary_{axis}"
 
 
+def standing() -> pl.Expr:
+    """Whether a row says something; false if it only takes earlier ones back."""
+    return ~pl.col(WITHDRAWN).fill_null(value=False)
+
+
 def latest_rows(
     rows: pl.LazyFrame, *, by: Sequence[str], known_by: datetime | None = None
 ) -> pl.LazyFrame:
@@ -156,7 +161,14 @@ def latest_rows(
         Key of a row, for example ``("patient_id", "event_timestamp")``.
     known_by
         Rows learned later are ignored; None takes all.
+
+    Returns
+    -------
+    One row per key; none for a key whose newest row takes the others back.
     """
     if known_by is not None:
         rows = rows.filter(pl.col("created_timestamp") <= pl.lit(known_by, dtype=UTC_TIME))
-    return rows.sort("created_timestamp").unique(by, keep="last", maintain_order=True)
+    newest = rows.sort("created_timestamp").unique(by, keep="last", maintain_order=True)
+    if WITHDRAWN in rows.collect_schema():
+        newest = newest.filter(standing())
+    return newest

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from assets.contracts import PROVENANCE_COLUMNS, Block, Contract, Feature
+from assets.contracts import PROVENANCE_COLUMNS, WITHDRAWN, Block, Contract, Feature
 from assets.lake import Lake
 from ml.expand import expand
 from ml.frame import Frame, Sidecar
@@ -65,6 +65,7 @@ def write(home: Path, contract: Contract, first: int, patients: int, day: int = 
         vectors = pl.Series(rng.gamma(2.0, size=(patients, WIDTHS[block.axis])).astype(np.float32))
         columns[block.name] = vectors.arr.to_list()
     columns |= dict.fromkeys(PROVENANCE_COLUMNS, ["benchmark"] * patients)
+    columns[WITHDRAWN] = [False] * patients
     schema = contract.schema()
     rows = pl.DataFrame({name: columns[name] for name in schema}, schema=schema)
     Lake(home / "lake").append_features(contract, rows)

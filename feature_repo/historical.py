@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 from feast import FeatureView, RepoConfig
 
-from assets.contracts import KEY_COLUMNS
+from assets.contracts import KEY_COLUMNS, WITHDRAWN
 from assets.errors import StudyError
 from feature_repo.dtypes import polars_type
 from feature_repo.entity_rows import EntityRows
@@ -142,7 +142,9 @@ def _values(rows: EntityRows, request: ViewRequest, *, limit: bool, strict: bool
         limit=limit,
         strict=strict,
     )
-    history = request.table.rows.select(*request.keys, *_CLOCKS).collect()
+    columns = [*request.keys, *_CLOCKS, WITHDRAWN]
+    schema = request.table.rows.collect_schema()
+    history = request.table.rows.select(name for name in columns if name in schema).collect()
     seen = latest_known_rows(asks, history, keys=request.keys, clocks=_CLOCKS, ttl=request.ttl)
     return take_rows(request.table.rows, seen, request.columns)
 

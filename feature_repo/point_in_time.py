@@ -3,7 +3,8 @@ r"""Point-in-time join on both clocks: which row of a history an entity row may 
     asks (patient, as-of, known-by) x history (patient, event, created) -> row number -> values
 
 A row counts if it was true by the as-of time and known by the known-by time. Of the rows that
-count, the latest event wins, and of that event the latest correction. Pure Polars: no files.
+count, the latest event wins, and of that event the latest correction; an event whose latest
+correction takes it back counts no more. Pure Polars: no files.
 
 Rows are resolved on the narrow key columns first; the wide columns are then read once.
 """
@@ -13,6 +14,9 @@ from datetime import timedelta
 
 import numpy as np
 import polars as pl
+
+from assets.contracts import WITHDRAWN
+from assets.lake import standing
 
 #: Columns of the asks: the two times an entity row looks from.
 AS_OF = "__as_of"
@@ -37,7 +41,8 @@ def latest_known_rows(
         Key columns, :data:`AS_OF` and, unless it does not matter when a row was learned,
         :data:`KNOWN_BY`.
     history : (m) frame
-        Key columns and those of ``clocks``.
+        Key columns, those of ``clocks`` and, where rows may take others back,
+        :data:`~assets.contracts.WITHDRAWN`.
     keys
         Key column of the history -> key column of the asks.
     clocks
@@ -63,19 +68,22 @@ def latest_known_rows(
             *(pl.col(column).alias(asked) for column, asked in keys.items()),
             pl.col(event).alias(_EVENT),
             pl.col(created).alias(_CREATED),
+            *([WITHDRAWN] if WITHDRAWN in history.columns else []),
         )
     )
     counts = pl.col(_EVENT) <= pl.col(AS_OF)
     if KNOWN_BY in asks.columns:
         counts &= pl.col(_CREATED) <= pl.col(KNOWN_BY)
-    best = (
+    visible = (
         asks.lazy()
         .with_row_index(_ASK)
         .join(ordered.lazy().with_row_index(_RANK), on=list(keys.values()), how="inner")
         .filter(counts)
-        .group_by(_ASK)
-        .agg(pl.col(_RANK).max())
     )
+    if WITHDRAWN in ordered and ordered[WITHDRAWN].any():
+        corrected = pl.all().sort_by(_RANK).last()
+        visible = visible.group_by(_ASK, _EVENT).agg(corrected).filter(standing())
+    best = visible.group_by(_ASK).agg(pl.col(_RANK).max())
     ranks = asks.lazy().with_row_index(_ASK).join(best, on=_ASK, how="left", maintain_order="left")
     rank = ranks.select(_RANK).collect().to_series()
     seen = ordered.select(pl.col(_ROW, _EVENT).gather(rank))

@@ -8,13 +8,14 @@ from feast import RepoConfig
 from feast.data_source import DataSource
 from feast.infra.offline_stores.file_source import FileSource
 
-from assets.contracts import KEY_COLUMNS
+from assets.contracts import KEY_COLUMNS, WITHDRAWN
 from assets.errors import StudyError
+from assets.lake import standing
 from feature_repo.lake_source import RUN, LakeSource, LakeTable, open_table
 from feature_repo.point_in_time import take_rows
 from feature_repo.retrieval import local_path
 
-_ROW = "__row"
+_ROW, _STANDS = "__row", "__stands"
 
 
 def open_source(config: RepoConfig, source: DataSource) -> LakeTable:
@@ -46,6 +47,9 @@ def newest_rows(
 ) -> pl.DataFrame:
     """Newest row of each key with an event in a time span, ends included.
 
+    Of a key whose rows were all taken back, the last that does so: nulls, which overwrite what
+    an online store holds.
+
     Parameters
     ----------
     clocks
@@ -55,11 +59,14 @@ def newest_rows(
     if table.rows is None:
         return pl.DataFrame(schema={name: KEY_COLUMNS.get(name, pl.Null()) for name in columns})
     schema = table.rows.collect_schema()
+    stands = standing() if WITHDRAWN in schema else pl.lit(value=True)
     newest = (
-        table.rows.select(*keys, *clocks, RUN)
-        .with_row_index(_ROW)
+        table.rows.with_row_index(_ROW)
+        .select(_ROW, *keys, *clocks, RUN, stands.alias(_STANDS))
         .filter(_within(clocks[0], *span))
         .sort(*clocks, RUN)
+        .unique([*keys, clocks[0]], keep="last")
+        .sort(_STANDS, *clocks, RUN)
         .unique(keys, keep="last")
         .select(_ROW)
         .collect()

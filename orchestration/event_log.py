@@ -6,11 +6,13 @@ Dagster's own opens each database anew for every statement, and with it compiles
 anew: two thirds of what an event costs. Tables and files are the same; either class reads both.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
-from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster import AssetKey, DagsterEventType
+from dagster._core.storage.event_log import SqlEventLogStorageTable, SqliteEventLogStorage
+from dagster._core.storage.event_log.schema import AssetKeyTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -50,6 +52,25 @@ class OpenSqliteEventLog(SqliteEventLogStorage):
             self._initialized_dbs.add(shard)
         self._engines[shard] = engine
         return engine
+
+    def wipe_asset_partitions(self, asset_key: AssetKey, partition_keys: Sequence[str]) -> None:
+        """Forget that partitions were materialised, which Dagster's own cannot; runs stay."""
+        events, keys = SqlEventLogStorageTable.c, AssetKeyTable.c
+        asset = asset_key.to_string()
+        with self.index_connection() as connection:
+            connection.execute(
+                SqlEventLogStorageTable.delete().where(
+                    events.asset_key == asset,
+                    events.partition.in_(partition_keys),
+                    events.dagster_event_type == DagsterEventType.ASSET_MATERIALIZATION.value,
+                )
+            )
+            # What Dagster summed up before would otherwise still count them.
+            connection.execute(
+                AssetKeyTable.update()
+                .where(keys.asset_key == asset)
+                .values(cached_status_data=None)
+            )
 
     def dispose(self) -> None:
         """Close the databases."""

@@ -22,6 +22,7 @@ from orchestration.metadata import contract_schema
 from orchestration.partitions import PATIENTS
 from orchestration.progress import Progress
 
+_DONE = (Outcome.OK, Outcome.NOT_PERFORMED)
 CHECK = "no_patient_in_quarantine"
 #: Patients per run of a backfill; a run costs 0.3 s in process and seconds as a process.
 BACKFILL_CHUNK = 500
@@ -82,9 +83,10 @@ def per_patient_asset(modality: Modality, stage: str, kinds: set[str]) -> dg.Ass
             run = driver.run(modality, patients, run_id=context.run.run_id, retry=config.retry)
             for outcome in run:
                 outcomes.append(outcome.entry)
-                if outcome.entry.outcome in (Outcome.OK, Outcome.NOT_PERFORMED):
+                if outcome.entry.outcome in _DONE:
                     context.log_event(_materialization(contract, outcome))
                 advance()
+        _forget(context.instance, contract, outcomes)
         yield _check(driver, modality)
         context.log.info(_summary(contract, outcomes))
 
@@ -107,6 +109,14 @@ def _materialization(contract: Contract, outcome: PatientOutcome) -> dg.AssetMat
         metadata["filtered"] = _total(extraction.filtered for extraction in found)
         metadata["failed"] = _total(extraction.failed for extraction in found)
     return dg.AssetMaterialization(contract.table, partition=entry.patient_id, metadata=metadata)
+
+
+def _forget(instance: dg.DagsterInstance, contract: Contract, entries: Sequence[Entry]) -> None:
+    """Take the event of an earlier success from patients whose new file is bad."""
+    key = dg.AssetKey(contract.table)
+    bad = {entry.patient_id for entry in entries if entry.outcome not in _DONE}
+    if bad and (told := bad & instance.get_materialized_partitions(key)):
+        instance.wipe_asset_partitions(key, sorted(told))
 
 
 def _total(counts: Iterator[dict[str, int]]) -> dict[str, int]:

@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -26,9 +27,11 @@ from assets.lake import Lake
 from assets.landing import files, intake
 from assets.landing.samplesheet import read_samplesheet
 from assets.ledger import Outcome
+from orchestration import staleness
 from orchestration.driver import Driver
 from orchestration.groups import group
 from orchestration.lost_runs import RunningProcess
+from orchestration.partitions import PATIENTS
 from orchestration.progress import Progress
 from orchestration.settings import PROJECT, Settings
 
@@ -121,8 +124,8 @@ class Pipeline:
         return self._report(failed, start)
 
     def _report(self, worked_on: dict[Modality, list[str]], start: float) -> RunReport:
-        computed = {patient for some in worked_on.values() for patient in some}
         patients = set(intake.landed(self.lake)["patient_id"])
+        computed = patients & {patient for some in worked_on.values() for patient in some}
         failed = patients & {
             entry.patient_id for modality in EXTRACTORS for entry in self.driver.failed(modality)
         }
@@ -203,12 +206,12 @@ class Pipeline:
         table = EXTRACTORS[modality].contract.table
         if modality not in landed["modality"].unique() and not self.lake.exists(table):
             return []  # an assay that this center does not do
-        patients = landed["patient_id"].unique().sort().to_list()
-        plan = self.driver.plan(modality, patients)
+        # Also patients who left the samplesheet: their rows are taken back.
+        patients = sorted(self.instance.get_dynamic_partitions(str(PATIENTS.name)))
+        plan = staleness.plan(self.lake, modality, patients, now=datetime.now(tz=UTC))
         told = self.instance.get_materialized_partitions(dg.AssetKey(table))
         untold = {e.patient_id for e in plan.settled if e.outcome in _DONE} - told
-        stale = {task.patient_id for task in plan.tasks} | {e.patient_id for e in plan.news()}
-        return sorted(stale | untold)
+        return sorted(plan.stale() | untold)
 
     def _unless_done(self, stage: str, input_sha256: str) -> None:
         tags = {INPUT_TAG: f"{stage}-{input_sha256}"}

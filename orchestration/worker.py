@@ -1,10 +1,11 @@
 """What runs in a worker process: one patient's files of one modality through the extractor.
 
-    Task -> local copy -> hash -> extract -> ReadFile, or a typed error
+    Task -> local copy -> hash -> extract -> Reading: what was read, and the typed error
 
 Imported by every worker, so nothing heavy stands here: no Dagster, no Feast, no lake.
 """
 
+import errno
 import os
 import resource
 import signal
@@ -18,7 +19,7 @@ from pathlib import Path
 from polars.exceptions import PanicException
 
 from assets.contracts import Modality, Status
-from assets.errors import OncoFrameError, Unavailable, WorkerDied
+from assets.errors import OncoFrameError, Unavailable
 from assets.extraction import LandedFile, ReadFile
 from assets.extractors import EXTRACTORS
 from assets.landing.files import local_copy, local_sha256
@@ -33,6 +34,10 @@ _ENVIRONMENT = {
 }
 
 
+#: Exit codes of a worker that ends itself; the pool says in words what they mean.
+OUT_OF_MEMORY, READER_CRASHED = errno.ENOMEM, errno.EFAULT
+
+
 @dataclass(frozen=True)
 class Task:
     """Files of one patient and modality that a worker reads in one go."""
@@ -40,6 +45,22 @@ class Task:
     patient_id: str
     modality: Modality
     files: tuple[LandedFile, ...]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What came of a task.
+
+    Parameters
+    ----------
+    reads
+        Files that could be read; a specimen is not lost for a later one with a bad file.
+    error
+        What was wrong with another one; None if all were read.
+    """
+
+    reads: tuple[ReadFile, ...] = ()
+    error: OncoFrameError | None = None
 
 
 def prepare(memory_mb: int) -> None:
@@ -84,15 +105,21 @@ def worker_environment() -> Iterator[None]:
                 os.environ[variable] = value
 
 
-def read_patient(task: Task) -> list[ReadFile]:
-    """Extract every file of the task.
+def read_patient(task: Task) -> Reading:
+    """Extract every file of the task that can be read.
 
-    Raises
-    ------
-    assets.errors.OncoFrameError
-        If one of the files is bad or could not be read; it names the file as landed.
+    Of several errors one that may pass counts first, so that the files are tried again, then the
+    earliest. It names the file as landed.
     """
-    return [_read(file) for file in task.files]
+    reads: list[ReadFile] = []
+    errors: list[OncoFrameError] = []
+    for file in task.files:
+        try:
+            reads.append(_read(file))
+        except OncoFrameError as error:
+            errors.append(error)
+    errors.sort(key=lambda error: not isinstance(error, Unavailable))
+    return Reading(tuple(reads), errors[0] if errors else None)
 
 
 def _read(file: LandedFile) -> ReadFile:
@@ -101,13 +128,12 @@ def _read(file: LandedFile) -> ReadFile:
     try:
         with local_copy(file.path) as local:
             return _extract(file, local)
-    except MemoryError as error:
-        # Its frames hold what filled the memory; there would be none left to send the error home.
-        error.__traceback__ = None
-        raise WorkerDied("reading the file took all memory", where=file.path) from error
-    except PanicException as error:
-        # Polars' own end of a thread that got no memory; no Exception, and it cannot be pickled.
-        raise WorkerDied("reading the file crashed its reader", where=file.path) from error
+    except MemoryError:
+        # What filled the memory may still do so: the next patient gets a fresh process.
+        os._exit(OUT_OF_MEMORY)
+    except PanicException:
+        # Polars' own end of a thread, mostly for want of memory; what it leaves is not defined.
+        os._exit(READER_CRASHED)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise Unavailable("the file could not be read", where=file.path, got=reason) from error

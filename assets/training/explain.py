@@ -14,9 +14,9 @@ from typing import Any
 import polars as pl
 
 from assets import ledger
-from assets.contracts import UTC_TIME, Block, Contract, Feature
+from assets.contracts import UTC_TIME, WITHDRAWN, Block, Contract, Feature
 from assets.errors import StudyError
-from assets.lake import Lake
+from assets.lake import Lake, latest_rows
 from assets.landing import intake
 from assets.ledger import Outcome
 
@@ -104,9 +104,10 @@ def explain(
     """
     target = _target(contracts, feature)
     rows = _rows(lake, target, patient_id, known_by)
-    if rows.is_empty():
+    standing = latest_rows(rows.lazy(), by=("event_timestamp",)).collect()
+    if standing.is_empty():
         return _without_row(lake, target, patient_id, feature, known_by)
-    row = rows.row(-1, named=True)
+    row = standing.sort("event_timestamp").row(-1, named=True)
     value = _value(lake, target, row[target.column])
     performed = row[target.contract.performed_column]
     note = "the assay failed" if not performed else "the source does not say"
@@ -192,7 +193,7 @@ def _rows(lake: Lake, target: _Target, patient_id: str, known_by: datetime | Non
     wanted = dict.fromkeys(
         [
             "event_timestamp", "created_timestamp", "run_id", "source_sha256", "tool",
-            "code_version", contract.performed_column, *SETTINGS_COLUMNS, target.column,
+            "code_version", contract.performed_column, *SETTINGS_COLUMNS, target.column, WITHDRAWN,
         ]
     )  # fmt: skip
     known = rows.select(name for name in wanted if name in present)

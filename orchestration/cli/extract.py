@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from assets.contracts import Modality, Status
-from assets.errors import FileMissing, OncoFrameError
+from assets.errors import FileMissing
 from assets.extraction import BlockValues, Extraction, LandedFile
 from assets.extractors import EXTRACTORS
 from orchestration.cli.output import BAD_FILE, AsJson, Output, command, table
@@ -92,9 +92,9 @@ def _in_worker(modality: Modality, path: Path, genome: str | None) -> Extraction
     once = Settings.load(workers=1, retry_tries=1)
     with WorkerPool(once) as pool:
         [finished] = pool.run([Task("-", modality, (file,))])
-    if isinstance(finished.result, OncoFrameError):
-        raise finished.result
-    [read] = finished.result
+    if finished.reading.error is not None:
+        raise finished.reading.error
+    [read] = finished.reading.reads
     if read.extraction is None:
         msg = "a performed assay was read without an extraction"
         raise RuntimeError(msg)

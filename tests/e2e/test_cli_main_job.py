@@ -148,7 +148,7 @@ def test_retry__computes_the_repaired_and_only_them(story):
     assert story.clean.json == {"failed": []}
     for modality, table in TABLES.items():
         bad = {patient for patient, about in story.bad.items() if about["modality"] == modality}
-        # A patient with a later specimen was held back whole, so each may bring several rows.
+        # A patient with two bad specimens brings two rows.
         assert set(_added(before.rows[table], step.home.rows[table])) == bad
         assert step.home.materialized[table] == story.truth["by_patient"].keys()
     assert story.steps["last"].answer.code == 0

@@ -39,6 +39,7 @@ from assets.landing import intake
 from assets.landing.samplesheet import read_samplesheet
 from orchestration.driver import Driver
 from orchestration.settings import Settings
+from orchestration.staleness import plan
 
 def say(**what):
     print(json.dumps(what), flush=True)
@@ -52,7 +53,7 @@ def main():
     patients = landed["patient_id"].unique().sort().to_list()
     driver = Driver(lake, settings)
     for modality in EXTRACTORS:
-        tasks = driver.plan(modality, patients).tasks
+        tasks = plan(lake, modality, patients, now=datetime.now(tz=UTC)).tasks
         say(at="plan", modality=modality, patients=[task.patient_id for task in tasks])
         for _ in driver.run(modality, patients, run_id=sys.argv[3]):
             pass

@@ -102,6 +102,19 @@ def test_known_by__is_later_or_left_open_only_when_said(clinic):
         assert job.to_polars()["count"].to_list() == [1]
 
 
+def test_withdrawn_rows__are_seen_until_they_were_taken_back(clinic):
+    """A specimen that was another patient's would be served for ever; old frames still show it."""
+    clinic.write("blood", "A", 1, 1, count=1)
+    clinic.write("blood", "A", 2, 2, count=2)
+    clinic.write("blood", "A", 2, 5, blood_performed=False, withdrawn=True)
+
+    assert clinic.counts(clinic.asks("A", as_of=4)) == [2]
+    assert clinic.counts(clinic.asks("A", as_of=6)) == [1]
+
+    clinic.write("blood", "A", 1, 6, blood_performed=False, withdrawn=True)
+    assert clinic.counts(clinic.asks("A", as_of=7)) == [None]
+
+
 def test_versions__pin_what_is_read(clinic):
     """Last month's frame must not change because a correction came this month."""
     entities = clinic.asks("A")

@@ -12,7 +12,7 @@ from feast import FeatureStore
 
 from assets.catalog import feature_contracts, service_contracts
 from assets.clinical.contract import clinical_contract
-from assets.contracts import KEY_COLUMNS, PROVENANCE_COLUMNS, Contract, Feature, Known
+from assets.contracts import KEY_COLUMNS, PROVENANCE_COLUMNS, WITHDRAWN, Contract, Feature, Known
 from assets.errors import ContractViolation
 from assets.genomics import fusion
 from assets.lake import Lake
@@ -61,7 +61,7 @@ def test_registry__says_what_contract_and_lake_say(store, tmp_path, contract):
     declared = {
         name: dtype
         for name, dtype in contract.schema().items()
-        if name not in KEY_COLUMNS | PROVENANCE_COLUMNS
+        if name not in {*KEY_COLUMNS, *PROVENANCE_COLUMNS, WITHDRAWN}
     }
     assert registered == declared
     assert dict(lake.scan(contract.table).collect_schema()) == contract.schema()

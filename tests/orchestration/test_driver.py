@@ -94,6 +94,11 @@ class Zone:
         rows = latest_rows(self.table().lazy(), by=("patient_id", "event_timestamp")).collect()
         return {row["patient_id"]: row for row in rows.iter_rows(named=True)}
 
+    def standing(self) -> list[tuple[object, ...]]:
+        """Patient and event time of every row that was not taken back."""
+        rows = latest_rows(self.table().lazy(), by=("patient_id", "event_timestamp"))
+        return rows.select("patient_id", "event_timestamp").sort(pl.all()).collect().rows()
+
     def versions(self) -> dict[str, int | None]:
         return {table: self.lake.version(table) for table in self.lake.tables()}
 
@@ -310,21 +315,69 @@ def test_run__writes_a_row_per_specimen_and_reads_only_the_new(zone):
     assert table["fusion_count"].to_list() == [1, 1, 0]
 
 
-def test_run__holds_back_a_patient_with_one_bad_specimen(zone):
-    """Half a patient would look complete; what was read before the bad file came stays."""
-    zone.put("both", fusions("BCR--ABL1"), date="2023-01-01")
-    zone.put("both", "", date="2024-01-01")
-    zone.put("later", fusions("BCR--ABL1"), date="2023-01-01")
-    assert outcomes(zone.run()) == {"both": "quarantined", "later": "ok"}
-    assert "both.fusion.2024-01-01.tsv" in zone.ledger()["both"]["message"]
-    zone.put("later", "", date="2024-01-01")
-    assert outcomes(zone.run()) == {"both": "quarantined", "later": "quarantined"}
-    assert zone.table()["patient_id"].to_list() == ["later"]
+def test_run__keeps_the_good_specimen_of_a_patient_with_a_bad_one(zone):
+    """A bad relapse file would cost the diagnosis; the ledger says that something is missing."""
+    zone.put("P1", fusions("BCR--ABL1"), date="2023-01-01")
+    zone.put("P1", "", date="2024-01-01")
+    zone.put("P1", fusions("PML--RARA"), date="2025-01-01")
+    assert outcomes(zone.run()) == {"P1": "quarantined"}
+    assert "P1.fusion.2024-01-01.tsv" in zone.ledger()["P1"]["message"]
+    assert sorted(zone.table()["event_timestamp"].dt.year()) == [2023, 2025]
 
-    for patient in ("both", "later"):
-        zone.put(patient, fusions("PML--RARA"), date="2024-01-01")
-    assert outcomes(zone.run()) == {"both": "ok", "later": "ok"}
-    assert sorted(zone.table()["patient_id"]) == ["both", "both", "later", "later"]
+    zone.put("P1", fusions("PML--RARA"), date="2024-01-01")
+    run = zone.run()
+    assert outcomes(run) == {"P1": "ok"}
+    assert [read.file.collected_on.year for read in run["P1"].reads] == [2024]
+    assert sorted(zone.table()["event_timestamp"].dt.year()) == [2023, 2024, 2025]
+
+
+def test_run__takes_back_the_row_of_an_assay_that_left(zone):
+    """The row of a specimen that was another patient's would go on to be trained on."""
+    zone.put("P1", fusions("BCR--ABL1"), date="2023-01-01")
+    zone.put("P1", fusions("PML--RARA"), date="2024-01-01")
+    zone.put("P2", fusions("BCR--ABL1"))
+    zone.run()
+    before = zone.table()
+
+    del zone.rows["P1", "fusion", "2024-01-01"]
+    run = zone.run()
+    assert outcomes(run) == {"P1": "ok", "P2": "ok"}
+    assert run["P1"].reads == ()
+    assert [when.year for _, when, *_ in zone.standing()] == [2023, 2024]
+    assert [patient for patient, *_ in zone.standing()] == ["P1", "P2"]
+    assert len(zone.table()) == len(before) + 1
+    versions = zone.versions()
+    zone.run()
+    assert zone.versions() == versions
+
+    zone.put("P1", fusions("PML--RARA"), date="2024-01-01")
+    assert len(zone.run()["P1"].reads) == 1
+    assert [patient for patient, *_ in zone.standing()] == ["P1", "P1", "P2"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"date": "2024-06-01"}, {"status": "not_performed", "path": ""}]
+)
+def test_run__takes_back_the_row_of_an_assay_that_the_sheet_corrects(zone, change):
+    """Another date would leave two specimens where there is one; a status, one where none is."""
+    zone.put("P1", fusions("BCR--ABL1"), path="P1.tsv")
+    zone.run()
+    zone.rows.clear()
+    zone.put("P1", **{"path": "P1.tsv", **change})
+    zone.run()
+    dates = [when.month for _, when, *_ in zone.standing()]
+    assert dates == ([6] if "date" in change else [])
+    assert zone.ledger()["P1"]["outcome"] == ("ok" if "date" in change else "not_performed")
+
+
+def test_run__takes_back_all_of_a_patient_who_left_the_sheet(zone):
+    """Consent was withdrawn: nothing of the patient may enter a new frame."""
+    zone.put("P1", fusions("BCR--ABL1"))
+    zone.put("P2", fusions("BCR--ABL1"))
+    zone.run()
+    del zone.rows["P1", "fusion", "2024-01-01"]
+    assert outcomes(zone.run("P1", "P2")) == {"P1": "not_performed", "P2": "ok"}
+    assert [patient for patient, *_ in zone.standing()] == ["P2"]
 
 
 def test_run__refuses_alone_who_breaks_the_contract(zone, monkeypatch):

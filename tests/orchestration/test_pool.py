@@ -4,6 +4,7 @@ A named pipe stands for the file that never ends: whoever opens it waits until s
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -135,7 +136,7 @@ def test_run__ends_every_task_once(settings, write):
     finished = finish(settings, iter(tasks))
     assert sorted(finished) == sorted(task.patient_id for task in tasks)
     assert all(one.tries == 1 for one in finished.values())
-    features = [one.result[0].extraction.features for one in finished.values()]
+    features = [one.reading.reads[0].extraction.features for one in finished.values()]
     assert all(found["BCR::ABL1"] is True for found in features)
 
 
@@ -147,26 +148,26 @@ def test_run__of_nothing_ends(settings):
 def test_run__tries_a_bad_file_once(settings, write):
     """A file that is wrong stays wrong: trying again for minutes helps nobody."""
     finished = finish(settings, [write("bad", ""), write("good")])
-    assert isinstance(finished["bad"].result, EmptyFile)
+    assert isinstance(finished["bad"].reading.error, EmptyFile)
     assert finished["bad"].tries == 1
-    assert isinstance(finished["good"].result, list)
+    assert finished["good"].reading.error is None
 
 
 def test_run__says_which_file_is_missing(settings, tmp_path):
     """The path in the ledger is what the laboratory searches for."""
     finished = finish(settings, [task("P1", tmp_path / "gone.tsv")])
-    assert isinstance(finished["P1"].result, FileMissing)
-    assert str(tmp_path / "gone.tsv") in str(finished["P1"].result)
+    assert isinstance(finished["P1"].reading.error, FileMissing)
+    assert str(tmp_path / "gone.tsv") in str(finished["P1"].reading.error)
 
 
 def test_run__tries_again_what_may_pass_and_then_gives_up(settings, write):
     """Storage away: the patient is tried as often as told, the others do not wait for it."""
     start = time.monotonic()
     finished = finish(settings, [task("away", "s3://bucket/away.tsv"), write("good")])
-    assert isinstance(finished["away"].result, Unavailable)
+    assert isinstance(finished["away"].reading.error, Unavailable)
     assert finished["away"].tries == settings.retry_tries
-    assert "s3://bucket/away.tsv" in str(finished["away"].result)
-    assert isinstance(finished["good"].result, list)
+    assert "s3://bucket/away.tsv" in str(finished["away"].reading.error)
+    assert finished["good"].reading.error is None
     assert time.monotonic() - start < settings.patient_timeout_s
 
 
@@ -201,7 +202,7 @@ def test_run__succeeds_when_storage_comes_back(settings, endless, storage, tmp_p
     tasks = [task("away", "s3://bucket/away.tsv"), endless("second")]
     with in_background(repair):
         away = finish(one_worker, tasks)["away"]
-    assert away.result[0].extraction.features["BCR::ABL1"] is True
+    assert away.reading.reads[0].extraction.features["BCR::ABL1"] is True
     assert away.tries == 2
 
 
@@ -210,9 +211,11 @@ def test_run__ends_a_file_that_takes_too_long(settings, write, endless):
     impatient = settings.model_copy(update={"patient_timeout_s": 0.5})
     finished = finish(impatient, [endless("hangs"), *(write(f"P{n}") for n in range(5))])
     hangs = finished.pop("hangs")
-    assert isinstance(hangs.result, TimedOut)
-    assert "hangs.pipe: reading the file took too long; expected at most 0.5 s" in str(hangs.result)
-    assert all(isinstance(one.result, list) for one in finished.values())
+    assert isinstance(hangs.reading.error, TimedOut)
+    assert "hangs.pipe: reading the file took too long; expected at most 0.5 s" in str(
+        hangs.reading.error
+    )
+    assert all(one.reading.error is None for one in finished.values())
 
 
 def test_run__outlives_a_killed_worker(settings, write, endless, tmp_path):
@@ -227,10 +230,10 @@ def test_run__outlives_a_killed_worker(settings, write, endless, tmp_path):
     with in_background(kill):
         finished = finish(one_worker, tasks)
     killed = finished.pop("killed")
-    assert isinstance(killed.result, WorkerDied)
-    assert "killed.pipe: the worker process died" in str(killed.result)
+    assert isinstance(killed.reading.error, WorkerDied)
+    assert "killed.pipe: the worker process died" in str(killed.reading.error)
     assert killed.tries == 1
-    assert all(isinstance(one.result, list) for one in finished.values())
+    assert all(one.reading.error is None for one in finished.values())
 
 
 def test_run__says_when_a_file_takes_all_memory(settings, write):
@@ -238,17 +241,20 @@ def test_run__says_when_a_file_takes_all_memory(settings, write):
     large = f"{HEADER}" + "A--B\t10\t5\n" * 1_500_000
     small_memory = settings.model_copy(update={"worker_memory_mb": 640})
     finished = finish(small_memory, [write("large", large), write("good")])
-    assert isinstance(finished["large"].result, WorkerDied)
-    assert isinstance(finished["good"].result, list)
+    assert isinstance(finished["large"].reading.error, WorkerDied)
+    assert "worker_memory_mb" in str(finished["large"].reading.error)
+    assert finished["good"].reading.error is None
 
 
 def test_run__calls_an_unknown_error_a_defect(settings, tmp_path):
-    """An error outside the tree must reach the ledger too, without a traceback or a value."""
+    """An error outside the tree must reach the ledger with the place to look at, and no value."""
     unheard_of = task("P1", tmp_path)
     files = (replace(unheard_of.files[0], modality="unheard of"),)
     finished = finish(settings, [replace(unheard_of, files=files)])
-    assert isinstance(finished["P1"].result, ExtractorFailed)
-    assert "got ValueError" in str(finished["P1"].result)
+    assert isinstance(finished["P1"].reading.error, ExtractorFailed)
+    assert re.search(
+        r"got ValueError at orchestration/worker.py:\d+\.", str(finished["P1"].reading.error)
+    )
 
 
 def test_run__blames_no_file_when_no_worker_starts(settings, write):

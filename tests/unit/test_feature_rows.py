@@ -70,6 +70,7 @@ def test_feature_rows__have_values_times_and_provenance(lake):
             "source_sha256": "read_P1",
             "code_version": "7",
             "run_id": "r",
+            "withdrawn": False,
         }
     ]
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from assets.contracts import UTC_TIME
+from assets.contracts import UTC_TIME, WITHDRAWN
 from feature_repo.point_in_time import AS_OF, KNOWN_BY, latest_known_rows, take_rows
 
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
@@ -19,8 +19,8 @@ CLOCKS = ("event", "created", "run")
 days = st.integers(0, 6)
 patients = st.sampled_from(["A", "B", "C"])
 #: (patient, event, created, run): the same event again is a correction, created long after it a
-#: late arrival, equal in all four a row that was appended twice.
-histories = st.lists(st.tuples(patients, days, days, st.sampled_from("rs")), max_size=15)
+#: late arrival, equal in all four a row that was appended twice. Run w takes its event back.
+histories = st.lists(st.tuples(patients, days, days, st.sampled_from("rsw")), max_size=15)
 #: (patient, as-of, known-by); patient Z has no history.
 questions = st.lists(st.tuples(patients | st.just("Z"), days, days), max_size=8)
 ttls = st.none() | st.integers(0, 4)
@@ -40,7 +40,7 @@ def history_frame(history):
             "run": columns[3],
         },
         schema={"patient": pl.String, "event": UTC_TIME, "created": UTC_TIME, "run": pl.String},
-    )
+    ).with_columns(pl.col("run").eq("w").alias(WITHDRAWN))
 
 
 def ask_frame(asked, *, both):
@@ -55,12 +55,12 @@ def reference(history, patient, as_of, known_by, ttl):
     counting = [
         (event, created, run)
         for owner, event, created, run in history
-        if owner == patient
-        and event <= as_of
-        and (known_by is None or created <= known_by)
-        and (not ttl or event >= as_of - ttl)
+        if owner == patient and event <= as_of and (known_by is None or created <= known_by)
     ]
-    return max(counting, default=None)
+    corrected = {event: (event, created, run) for event, created, run in sorted(counting)}
+    standing = [row for row in corrected.values() if row[2] != "w"]
+    latest = max(standing, default=None)
+    return None if latest and ttl and latest[0] < as_of - ttl else latest
 
 
 @settings(max_examples=350, deadline=None)  # of three patients each: 1,000 histories
@@ -69,6 +69,12 @@ def reference(history, patient, as_of, known_by, ttl):
 @example(history=[("A", 1, 1, "r"), ("A", 1, 2, "r")], asked=[("A", 5, 5)], ttl=None, both=True)
 @example(history=[("A", 3, 3, "r"), ("A", 1, 5, "r")], asked=[("A", 6, 6)], ttl=None, both=True)
 @example(history=[("A", 1, 1, "r")], asked=[("A", 3, 3), ("A", 4, 4)], ttl=2, both=False)
+@example(
+    history=[("A", 1, 1, "r"), ("A", 2, 2, "r"), ("A", 2, 4, "w")],
+    asked=[("A", 5, 3), ("A", 5, 5)],
+    ttl=None,
+    both=True,
+)  # taken back on day 4
 def test_latest_known_rows__agree_with_the_definition(history, asked, ttl, both):
     """A value from the future, or a correction not taken, changes no type and no count."""
     seen = latest_known_rows(
