@@ -3,6 +3,10 @@
 Feast views and services, frames and the feature dictionary are derived from it.
 """
 
+from dataclasses import replace
+
+from assets.biomarkers.contract import CONTRACT as BIOMARKERS_CONTRACT
+from assets.biomarkers.contract import MODALITY as BIOMARKERS
 from assets.clinical.contract import MODALITY as CLINICAL
 from assets.clinical.contract import clinical_contract
 from assets.contracts import Contract, Modality
@@ -12,16 +16,30 @@ from assets.extractors import EXTRACTORS
 #: Service -> modalities it serves. A service keeps its tables; others are another version.
 SERVICES: dict[str, tuple[str, ...]] = {
     "aml_who_class_v1": (Modality.SNV, Modality.FUSION, Modality.EXPRESSION, CLINICAL),
+    "aml_who_class_v2": (
+        Modality.SNV,
+        Modality.SV,
+        Modality.CNV,
+        Modality.FUSION,
+        Modality.EXPRESSION,
+        CLINICAL,
+        BIOMARKERS,
+    ),
+    "ct_radiomics_v1": (Modality.CT, CLINICAL),
+    "nsclc_survival_v1": (Modality.EXPRESSION, Modality.CT, CLINICAL),
 }
 
 
 def feature_contracts() -> tuple[Contract, ...]:
     """Contracts of all feature tables, in the order of the data's flow."""
-    return (*(table.contract for table in EXTRACTORS.values()), clinical_contract())
+    assays = (table.contract for table in EXTRACTORS.values())
+    return (*assays, clinical_contract(), BIOMARKERS_CONTRACT)
 
 
 def service_contracts(service: str) -> tuple[Contract, ...]:
-    """Contracts of the tables that a feature service serves.
+    """Contracts of the tables that a feature service serves, with the columns that it serves.
+
+    What single assays say of biomarkers is left out where the biomarkers themselves are served.
 
     Raises
     ------
@@ -32,4 +50,10 @@ def service_contracts(service: str) -> tuple[Contract, ...]:
         raise StudyError(
             f"there is no feature service {service}", expected=f"one of {', '.join(SERVICES)}"
         )
-    return tuple(c for c in feature_contracts() if c.modality in SERVICES[service])
+    served = SERVICES[service]
+    contracts = tuple(c for c in feature_contracts() if c.modality in served)
+    return tuple(map(_without_findings, contracts)) if BIOMARKERS in served else contracts
+
+
+def _without_findings(contract: Contract) -> Contract:
+    return replace(contract, features=tuple(f for f in contract.features if not f.is_finding))

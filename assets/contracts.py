@@ -55,6 +55,7 @@ KEY_COLUMNS: dict[str, pl.DataType] = {
 #: Columns after the features of every table: where the row came from.
 PROVENANCE_COLUMNS: dict[str, pl.DataType] = {
     "reference_build": pl.String(),
+    "annotation_version": pl.String(),
     "tool": pl.String(),
     "site": pl.String(),
     "source_sha256": pl.String(),
@@ -86,6 +87,12 @@ class Feature:
         When it is known relative to the index event.
     twin
         Column of the table before it with a name equal up to case; found by the contract.
+    is_setting
+        Whether it says how the row was made, not what was found: in frames, for guards and
+        people, but in no model.
+    is_finding
+        Whether it is what one assay says of a biomarker of the panel: a service that serves the
+        biomarkers leaves it out.
     """
 
     name: str
@@ -94,6 +101,8 @@ class Feature:
     description: str
     known: Known = Known.AT_INDEX
     twin: str | None = None
+    is_setting: bool = False
+    is_finding: bool = False
 
     @property
     def column(self) -> str:

@@ -14,6 +14,7 @@
     ├── TimedOut                 the patient took longer than allowed (permanent)
     ├── Unavailable              storage or network did not answer (transient: tried again)
     ├── ContractViolation        rows that do not fit their table; nothing is written
+    ├── PanelError               a panel of biomarkers that cannot be used
     ├── StudyError               a study file, frame or model request that cannot be met
     └── SettingsError            a setting that cannot be used
 
@@ -130,6 +131,10 @@ class Unavailable(OncoFrameError):
 
 class ContractViolation(OncoFrameError):
     """Rows that do not fit the contract of their table."""
+
+
+class PanelError(OncoFrameError):
+    """A panel of biomarkers whose file breaks its rules."""
 
 
 class StudyError(OncoFrameError):

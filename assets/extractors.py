@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from assets.contracts import Contract, Modality
 from assets.expression import quantification
 from assets.extraction import Extractor
-from assets.genomics import fusion, snv
+from assets.genomics import cnv, fusion, snv, sv
 from assets.imaging import ct
 
 
@@ -26,6 +26,8 @@ class ModalityTable:
 #: Modalities that are read, in the order of the data's flow.
 EXTRACTORS: dict[Modality, ModalityTable] = {
     Modality.SNV: ModalityTable(snv.CONTRACT, snv.extract),
+    Modality.SV: ModalityTable(sv.CONTRACT, sv.extract),
+    Modality.CNV: ModalityTable(cnv.CONTRACT, cnv.extract),
     Modality.FUSION: ModalityTable(fusion.CONTRACT, fusion.extract),
     Modality.EXPRESSION: ModalityTable(quantification.CONTRACT, quantification.extract),
     Modality.CT: ModalityTable(ct.CONTRACT, ct.extract),

@@ -88,6 +88,7 @@ def _scalars(
         contract.performed_column: found is not None,
         **{f.column: found.features[f.name] if found else None for f in contract.features},
         "reference_build": file.reference_build,
+        "annotation_version": found.annotation_version if found else None,
         "tool": file.tool,
         "site": file.site,
         "source_sha256": read.sha256,

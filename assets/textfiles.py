@@ -24,6 +24,8 @@ from assets.errors import BadInput, EmptyFile, FileMissing, TruncatedFile, Unava
 
 #: Bytes read at a time; bounds the memory of a reader that works block by block.
 BLOCK_BYTES = 8 << 20
+#: A block of at least so many blanks and nothing else is no part of any table.
+MIN_BLANK_BYTES = 1 << 20
 #: Ten times a line of 10,000 samples; a longer one is refused before it fills the memory.
 MAX_LINE_BYTES = 16 << 20
 #: Largest table read at once, decompressed: 60,000 genes x 100 columns stay far below.
@@ -93,7 +95,8 @@ def line_blocks(path: Path) -> Iterator[bytes]:
     TruncatedFile
         If a compressed stream ends early.
     WrongFormat
-        If it is a folder, no text, damaged, or has a line over :data:`MAX_LINE_BYTES`.
+        If it is a folder, no text, damaged, has a line over :data:`MAX_LINE_BYTES`, or a block of
+        nothing but blank lines.
     Unavailable
         If it could not be read this time.
     """
@@ -101,6 +104,8 @@ def line_blocks(path: Path) -> Iterator[bytes]:
     first = True
     with _opened(path) as stream:
         while chunk := _read(stream, BLOCK_BYTES, path):
+            if len(chunk) == BLOCK_BYTES >= MIN_BLANK_BYTES and chunk.isspace():
+                raise WrongFormat("the file goes on with nothing but blank lines", where=str(path))
             if first:
                 _refuse_binary(chunk, path)
                 chunk = chunk.removeprefix(_UTF8_MARK)
@@ -123,8 +128,8 @@ def line_blocks(path: Path) -> Iterator[bytes]:
         yield _clean(carry, path)
 
 
-def read_table(path: Path) -> bytes:
-    """Whole text of a table of at most :data:`MAX_TABLE_BYTES`, see :func:`line_blocks`.
+def read_table(path: Path, most: int = MAX_TABLE_BYTES) -> bytes:
+    """Whole text of a table of at most so many bytes, see :func:`line_blocks`.
 
     Raises
     ------
@@ -138,11 +143,11 @@ def read_table(path: Path) -> bytes:
     for block in line_blocks(path):
         blocks.append(block)
         size += len(block)
-        if size > MAX_TABLE_BYTES:
+        if size > most:
             raise WrongFormat(
                 "the table is too large for one patient",
                 where=str(path),
-                expected=f"at most {MAX_TABLE_BYTES >> 20} MiB of text",
+                expected=f"at most {most >> 20} MiB of text",
             )
     text = b"".join(blocks)
     if text.isspace():

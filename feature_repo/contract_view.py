@@ -44,14 +44,24 @@ def feature_view(contract: Contract) -> FeatureView:
     )
 
 
-def known_at_index(view: FeatureView) -> FeatureView:
-    """View without the columns that are known only after the index event.
+def served(view: FeatureView, contract: Contract) -> FeatureView:
+    """View without the columns that are known only after the index event, or not in a contract.
+
+    Parameters
+    ----------
+    contract
+        Of the view's table, perhaps with fewer columns.
 
     Returns
     -------
-    The view itself where there are none, else a projection of it.
+    The view itself where nothing is left out, else a projection of it.
     """
-    names = [field.name for field in view.features if field.tags["known"] == Known.AT_INDEX]
+    columns = contract.schema()
+    names = [
+        field.name
+        for field in view.features
+        if field.name in columns and field.tags["known"] == Known.AT_INDEX
+    ]
     return view if len(names) == len(view.features) else view[names]
 
 

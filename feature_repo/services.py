@@ -8,19 +8,22 @@ from feast import FeatureService
 
 from assets.catalog import SERVICES as TABLES
 from assets.catalog import service_contracts
-from feature_repo.contract_view import known_at_index
+from feature_repo.contract_view import served
 from feature_repo.views import VIEWS
 
 
 def _service(name: str) -> FeatureService:
-    tables = {contract.table for contract in service_contracts(name)}
+    tables = {contract.table: contract for contract in service_contracts(name)}
     return FeatureService(
         name=name,
-        features=[known_at_index(view) for view in VIEWS if view.name in tables],
+        features=[served(view, tables[view.name]) for view in VIEWS if view.name in tables],
         description=f"What is known at the index event: {', '.join(TABLES[name])}.",
     )
 
 
 aml_who_class_v1 = _service("aml_who_class_v1")
+aml_who_class_v2 = _service("aml_who_class_v2")
+ct_radiomics_v1 = _service("ct_radiomics_v1")
+nsclc_survival_v1 = _service("nsclc_survival_v1")
 
-SERVICES = (aml_who_class_v1,)
+SERVICES = (aml_who_class_v1, aml_who_class_v2, ct_radiomics_v1, nsclc_survival_v1)

@@ -67,7 +67,9 @@ def design_matrix(
     chosen = {
         name: column
         for name, column in frame.sidecar.columns.items()
-        if column.modality in modalities and name not in (exclude or {})
+        if column.modality in modalities
+        and column.kind != "setting"
+        and name not in (exclude or {})
     }
     refuse_late_columns(chosen, where=frame.sidecar.frame_id)
     if not chosen:
@@ -80,6 +82,8 @@ def design_matrix(
     text: dict[str, tuple[str, np.ndarray]] = {}
     for name, column in chosen.items():
         values = frame.rows[name]
+        if column.kind == "block" and values.null_count() == len(values):
+            continue  # an assay that nobody had would be thousands of empty columns
         if column.kind == "block":
             block = expand_block(frame, name)
             numeric.append((column, block.names, block.values))

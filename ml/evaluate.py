@@ -6,25 +6,27 @@ All count metrics are functions of the confusion matrix, so a resample costs one
 product. Pure NumPy.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
-#: Resamples of the bootstrap; the width of a 95 % interval is then stable to about 3 %.
-BOOTSTRAP_RESAMPLES = 2000
-CONFIDENCE = 0.95
+from ml.bootstrap import Estimate, estimate, resamples
 
-#: Metrics of an :class:`Evaluation`, in the order in which tables show them.
-METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "log_loss")
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A metric and its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
+#: Metrics of an :class:`Evaluation`, in the order in which tables show them. Precision, recall and
+#: AUROC (each class against the others) are means over classes; recall is balanced accuracy.
+METRICS = (
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "weighted_f1",
+    "macro_precision",
+    "macro_recall",
+    "auroc",
+    "log_loss",
+)
+#: Metrics of a class, in the order of tables.
+CLASS_METRICS = ("precision", "recall", "f1", "auroc")
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class ClassResult:
     precision: Estimate
     recall: Estimate
     f1: Estimate
+    auroc: Estimate
 
 
 @dataclass(frozen=True)
@@ -50,14 +53,24 @@ class Evaluation:
         One result per class, sorted by name.
     confusion : (k, k) array of float
         Patients of class i (row) predicted as class j (column).
+    resampled
+        Metric -> (1 + resamples,) array: its value, then its bootstrap resamples. Of the same
+        patients and seed, they are paired.
     """
 
     metrics: dict[str, Estimate]
     classes: tuple[ClassResult, ...]
     confusion: np.ndarray
+    resampled: Mapping[str, np.ndarray] = field(repr=False, default_factory=dict)
 
 
-def evaluate(labels: np.ndarray, probabilities: np.ndarray, *, seed: int) -> Evaluation:
+def evaluate(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    *,
+    seed: int,
+    classes: np.ndarray | None = None,
+) -> Evaluation:
     """Metrics of repeated out-of-fold predictions, with percentile bootstrap intervals.
 
     Patients are resampled, all repeats of a patient together. The interval says how far the
@@ -71,37 +84,43 @@ def evaluate(labels: np.ndarray, probabilities: np.ndarray, *, seed: int) -> Eva
         Predicted probabilities, classes in sorted order.
     seed
         Of the resampling.
-
-    References
-    ----------
-    Efron B, Tibshirani R. An introduction to the bootstrap. 1993, chapter 13.
+    classes : (k,) array of str, optional
+        Names of the columns, where not every class has a patient here. Sorted.
     """
-    names, truth, support = np.unique(labels, return_inverse=True, return_counts=True)
+    names = np.unique(labels) if classes is None else classes
+    truth = np.searchsorted(names, labels)
     n, k = len(labels), len(names)
-    weights = _resamples(n, seed)
+    support = np.bincount(truth, minlength=k)
+    weights = resamples(n, seed)
     counts = _confusion(weights, truth, probabilities.argmax(axis=2), k)
     metrics, per_class = _count_metrics(counts)
     metrics["log_loss"] = weights @ _patient_log_loss(truth, probabilities) / n
+    per_class["auroc"] = _auroc(weights, truth, probabilities)
+    with np.errstate(invalid="ignore"):
+        known = np.isfinite(per_class["auroc"])
+        metrics["auroc"] = np.nansum(per_class["auroc"], axis=1) / known.sum(axis=1)
     return Evaluation(
-        metrics={name: _estimate(metrics[name]) for name in METRICS},
+        metrics={name: estimate(metrics[name]) for name in METRICS},
         classes=tuple(
             ClassResult(
                 name=str(name),
                 support=int(support[i]),
-                **{metric: _estimate(values[:, i]) for metric, values in per_class.items()},
+                **{metric: estimate(per_class[metric][:, i]) for metric in CLASS_METRICS},
             )
             for i, name in enumerate(names)
         ),
         confusion=counts[0].mean(axis=0),
+        resampled={name: metrics[name] for name in METRICS},
     )
 
 
-def _resamples(n: int, seed: int) -> np.ndarray:
-    """(1 + resamples, n) float32: how often each patient counts; in the first row, once."""
-    drawn = np.random.default_rng(seed).integers(n, size=(BOOTSTRAP_RESAMPLES, n))
-    cells = drawn + n * np.arange(BOOTSTRAP_RESAMPLES)[:, np.newaxis]
-    counts = np.bincount(cells.ravel(), minlength=cells.size).reshape(cells.shape)
-    return np.vstack([np.ones((1, n)), counts]).astype(np.float32)
+def difference(one: Evaluation, other: Evaluation) -> dict[str, Estimate]:
+    """What ``one`` is above ``other``, metric by metric, with paired intervals.
+
+    Both must be evaluations of the same patients with the same seed: a patient who is hard for
+    both then widens neither end.
+    """
+    return {name: estimate(one.resampled[name] - other.resampled[name]) for name in METRICS}
 
 
 def _confusion(weights: np.ndarray, truth: np.ndarray, predicted: np.ndarray, k: int) -> np.ndarray:
@@ -142,6 +161,8 @@ def _count_metrics(counts: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str,
         "balanced_accuracy": np.nansum(recall, axis=2) / classes,
         "macro_f1": np.nansum(f1, axis=2) / classes,
         "weighted_f1": np.nansum(f1 * support, axis=2) / total,
+        "macro_precision": np.nansum(precision, axis=2) / classes,
+        "macro_recall": np.nansum(recall, axis=2) / classes,
     }
     per_class = {"precision": precision, "recall": recall, "f1": f1}
     return (
@@ -157,8 +178,33 @@ def _patient_log_loss(truth: np.ndarray, probabilities: np.ndarray) -> np.ndarra
     return np.asarray(losses.mean(axis=0))
 
 
-def _estimate(values: np.ndarray) -> Estimate:
-    """Estimate of a metric: its value, then its bootstrap resamples."""
-    tail = 100 * (1 - CONFIDENCE) / 2
-    low, high = np.nanpercentile(values[1:], [tail, 100 - tail])
-    return Estimate(float(values[0]), float(low), float(high))
+def _auroc(weights: np.ndarray, truth: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """(resamples, k) area under the ROC curve of each class against the others, mean over repeats.
+
+    NaN where a resample has no patient of the class, or none of another.
+    """
+    repeats, _, k = probabilities.shape
+    areas = np.zeros((len(weights), k))
+    for repeat in range(repeats):
+        for i in range(k):
+            areas[:, i] += _one_auroc(weights, truth == i, probabilities[repeat, :, i])
+    return np.asarray(areas / repeats)
+
+
+def _one_auroc(weights: np.ndarray, inside: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """(resamples,) share of pairs, one patient in the class and one out of it, in right order."""
+    # Right means: patients out of the class below, and half of those with an equal score.
+    levels, level = np.unique(scores, return_inverse=True)
+    outside = np.flatnonzero(~inside)
+    outside = outside[np.argsort(level[outside], kind="stable")]
+    ends = np.searchsorted(level[outside], np.arange(len(levels)), side="right")
+    below = np.zeros((len(weights), len(outside) + 1), dtype=np.float32)
+    np.cumsum(weights[:, outside], axis=1, out=below[:, 1:])
+    members = np.flatnonzero(inside)
+    last = ends[level[members]]
+    first = np.where(level[members] > 0, ends[level[members] - 1], 0)
+    right = (below[:, first] + below[:, last]) / 2
+    total_in, total_out = weights[:, members].sum(axis=1), below[:, -1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        area = (weights[:, members] * right).sum(axis=1, dtype=np.float64) / total_in / total_out
+    return np.asarray(area)

@@ -10,20 +10,12 @@ from textwrap import shorten, wrap
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from ml.evaluate import Estimate, Evaluation
+from ml.bootstrap import Estimate
+from ml.evaluate import Evaluation
+from ml.figures_style import BLUE, FAINT, GRID, INK, ORANGE, SHARES
 
-_INK = "#1b2a3a"
-_FAINT = "#75828f"
-_GRID = "#e3e8ee"
-_BLUE = "#1f5a99"
-_ORANGE = "#c8641c"
-#: White to dark blue, monotonic in lightness.
-_SHARES = LinearSegmentedColormap.from_list(
-    "shares", ["#ffffff", "#dce8f4", "#93bde0", "#3f84c1", "#174d88", "#0b2c55"]
-)
 _CELL_IN = 0.54
 #: Room for the sentences above the matrix.
 _MIN_WIDTH_IN = 11.0
@@ -52,12 +44,12 @@ def confusion_figure(evaluation: Evaluation, *, title: str, subtitle: str) -> Fi
     figure = Figure(figsize=(width, height), facecolor="white")
     side = k * _CELL_IN
     axes = figure.add_axes((4.3 / width, 0.6 / height, side / width, side / height))
-    axes.pcolormesh(shares, cmap=_SHARES, vmin=0, vmax=1, edgecolors=_GRID, linewidth=0.8)
+    axes.pcolormesh(shares, cmap=SHARES, vmin=0, vmax=1, edgecolors=GRID, linewidth=0.8)
     axes.set(xlim=(0, k), ylim=(k, 0))
     for row, column in np.argwhere(counts >= _VISIBLE_PATIENTS):
         _write_cell(axes, row, column, shares[row, column], counts[row, column])
     for spine in axes.spines.values():
-        spine.set_color(_FAINT)
+        spine.set_color(FAINT)
     _name_classes(axes, [evaluation.classes[i].name for i in order])
     _class_columns(axes, evaluation, order)
     _words(figure, title, subtitle, f"Large: % of the patients of the row. {_MEAN_PATIENTS}")
@@ -65,7 +57,7 @@ def confusion_figure(evaluation: Evaluation, *, title: str, subtitle: str) -> Fi
 
 
 def _write_cell(axes: Axes, row: int, column: int, share: float, patients: float) -> None:
-    colour = "white" if share > _DARK else _INK
+    colour = "white" if share > _DARK else INK
     at = column + 0.5
     percent = f"{100 * share:.0f}" if share >= _ONE_PERCENT else "<1"
     axes.text(
@@ -81,16 +73,16 @@ def _name_classes(axes: Axes, names: list[str]) -> None:
     """Full names at the left; the columns carry their numbers."""
     middles = np.arange(len(names)) + 0.5
     numbers = [str(i + 1) for i in range(len(names))]
-    axes.set_yticks(middles, ["\n".join(wrap(name, 42)) for name in names], fontsize=9, color=_INK)
-    axes.set_xticks(middles, numbers, fontsize=9, color=_INK)
+    axes.set_yticks(middles, ["\n".join(wrap(name, 42)) for name in names], fontsize=9, color=INK)
+    axes.set_xticks(middles, numbers, fontsize=9, color=INK)
     axes.tick_params(length=0, pad=24, axis="y")
     axes.tick_params(length=0, pad=2, axis="x", top=True, labeltop=True, labelbottom=False)
-    axes.set_xlabel("Predicted class, numbered as the rows", fontsize=9, color=_FAINT, labelpad=6)
+    axes.set_xlabel("Predicted class, numbered as the rows", fontsize=9, color=FAINT, labelpad=6)
     axes.xaxis.set_label_position("top")
     for middle, number in zip(middles, numbers, strict=True):
         axes.annotate(
             number, (0, middle), xytext=(-8, 0), textcoords="offset points",
-            ha="right", va="center", fontsize=9, color=_FAINT,
+            ha="right", va="center", fontsize=9, color=FAINT,
         )  # fmt: skip
 
 
@@ -99,7 +91,7 @@ def _class_columns(axes: Axes, evaluation: Evaluation, order: list[int]) -> None
     k = len(order)
     for j, head in enumerate(("patients", "precision", "recall", "F1")):
         at = k + 1.05 + 1.25 * j
-        axes.text(at, -0.18, head, ha="center", va="bottom", fontsize=8.5, color=_FAINT)
+        axes.text(at, -0.18, head, ha="center", va="bottom", fontsize=8.5, color=FAINT)
         for row, i in enumerate(order):
             result = evaluation.classes[i]
             cells = (
@@ -108,7 +100,7 @@ def _class_columns(axes: Axes, evaluation: Evaluation, order: list[int]) -> None
             )
             axes.text(
                 at, row + 0.5, cells[j],
-                ha="center", va="center", fontsize=9.5, color=_INK,
+                ha="center", va="center", fontsize=9.5, color=INK,
             )  # fmt: skip
 
 
@@ -134,8 +126,8 @@ def comparison_figure(
     figure = Figure(figsize=(width, height), facecolor="white")
     classes = len(next(iter(evaluations.values())).classes)
     panels = (
-        ("accuracy", "Accuracy", _BLUE, majority_share),
-        ("macro_f1", "Macro F1", _ORANGE, 2 * majority_share / (1 + majority_share) / classes),
+        ("accuracy", "Accuracy", BLUE, majority_share),
+        ("macro_f1", "Macro F1", ORANGE, 2 * majority_share / (1 + majority_share) / classes),
     )
     for i, (metric, name, colour, reference) in enumerate(panels):
         left_in = 1.45 + 5.35 * i
@@ -144,7 +136,7 @@ def comparison_figure(
         )
         estimates = {row: evaluation.metrics[metric] for row, evaluation in evaluations.items()}
         _estimates_panel(axes, estimates, colour, reference)
-        axes.title.set(fontsize=10.5, color=_INK, weight="bold", position=(0, 1), ha="left")
+        axes.title.set(fontsize=10.5, color=INK, weight="bold", position=(0, 1), ha="left")
         if i:
             axes.set_yticklabels([])
     _words(figure, title, subtitle, "Dashed: always naming the most frequent class.")
@@ -155,33 +147,33 @@ def _estimates_panel(
     axes: Axes, estimates: Mapping[str, Estimate], colour: str, reference: float
 ) -> None:
     axes.set(xlim=(0, 1), ylim=(len(estimates) - 0.5, -0.5))
-    axes.axvline(reference, color=_FAINT, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+    axes.axvline(reference, color=FAINT, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     for row, estimate in enumerate(estimates.values()):
         axes.plot(
             [estimate.low, estimate.high], [row, row],
             color=colour, linewidth=5, alpha=0.28, solid_capstyle="round", zorder=2,
         )  # fmt: skip
         axes.plot(estimate.value, row, "o", color=colour, markersize=7.5, zorder=3)
-        axes.text(1.04, row, f"{estimate.value:.3f}", va="center", fontsize=9.5, color=_INK)
+        axes.text(1.04, row, f"{estimate.value:.3f}", va="center", fontsize=9.5, color=INK)
         axes.text(
             1.19, row, f"{estimate.low:.3f} to {estimate.high:.3f}",
-            va="center", fontsize=8.5, color=_FAINT,
+            va="center", fontsize=8.5, color=FAINT,
         )  # fmt: skip
-    axes.set_yticks(range(len(estimates)), list(estimates), fontsize=10, color=_INK)
+    axes.set_yticks(range(len(estimates)), list(estimates), fontsize=10, color=INK)
     axes.set_xticks(np.linspace(0, 1, 6))
-    axes.tick_params(axis="x", labelsize=8.5, labelcolor=_FAINT, length=0)
+    axes.tick_params(axis="x", labelsize=8.5, labelcolor=FAINT, length=0)
     axes.tick_params(axis="y", length=0, pad=8)
-    axes.grid(axis="x", color=_GRID, linewidth=0.8)
+    axes.grid(axis="x", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     for side, spine in axes.spines.items():
         spine.set_visible(side == "bottom")
-        spine.set_color(_GRID)
+        spine.set_color(GRID)
 
 
 def _words(figure: Figure, title: str, subtitle: str, footnote: str) -> None:
     width, height = figure.get_size_inches()
     left = 0.3 / width
     title = shorten(title, int(_TITLE_LETTERS_PER_IN * width), placeholder=" ...")
-    figure.text(left, 1 - 0.38 / height, title, fontsize=14, color=_INK, weight="bold", va="center")
-    figure.text(left, 1 - 0.68 / height, subtitle, fontsize=9.5, color=_FAINT, va="center")
-    figure.text(left, 0.26 / height, footnote, fontsize=8.5, color=_FAINT, va="center")
+    figure.text(left, 1 - 0.38 / height, title, fontsize=14, color=INK, weight="bold", va="center")
+    figure.text(left, 1 - 0.68 / height, subtitle, fontsize=9.5, color=FAINT, va="center")
+    figure.text(left, 0.26 / height, footnote, fontsize=8.5, color=FAINT, va="center")

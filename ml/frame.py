@@ -7,13 +7,17 @@ Reading and checking only; how a frame is joined is in ``assets/training``.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from assets.contracts import Known
 from assets.errors import StudyError
+
+#: File beside the rows that says where each patient was seen.
+SITES = "sites.parquet"
 
 #: Columns before the features.
 KEY_COLUMNS = ("patient_id", "index_timestamp", "label")
@@ -33,7 +37,8 @@ class FrameColumn(BaseModel):
     known
         When it is known relative to the index event.
     kind
-        ``performed`` flags whether the assay was done; a ``block`` is a vector per patient.
+        ``performed`` flags whether the assay was done; a ``setting`` says how the row was made and
+        enters no model; a ``block`` is a vector per patient.
     axis
         Dictionary that names the positions of a block.
     fill
@@ -47,7 +52,7 @@ class FrameColumn(BaseModel):
     feature: str
     unit: str
     known: Known
-    kind: Literal["scalar", "block", "performed"]
+    kind: Literal["scalar", "setting", "block", "performed"]
     axis: str | None = None
     fill: float | None = None
 
@@ -61,6 +66,17 @@ class Sidecar(BaseModel):
     study: str
     label_name: str
     columns: dict[str, FrameColumn]
+    guards: dict[str, Any] = {}
+
+    @property
+    def views(self) -> dict[str, str]:
+        """Feature table -> modality; the table stands before ``__`` in every column name."""
+        return {name.partition("__")[0]: about.modality for name, about in self.columns.items()}
+
+    @property
+    def has_counts(self) -> bool:
+        """Whether the expression is read counts, which have to be normalised."""
+        return bool(self.guards.get("same", {}).get("expression_unit") == "counts")
 
 
 @dataclass(frozen=True)
@@ -75,11 +91,14 @@ class Frame:
         :data:`KEY_COLUMNS` and the feature columns, sorted by patient.
     dictionaries
         Axis -> names by position.
+    sites : (n,) array of str, optional
+        Where each patient was seen, empty where nobody knows; never a feature.
     """
 
     sidecar: Sidecar
     rows: pl.DataFrame
     dictionaries: dict[str, tuple[str, ...]]
+    sites: np.ndarray | None = None
 
 
 def read_frame(folder: Path) -> Frame:
@@ -94,11 +113,13 @@ def read_frame(folder: Path) -> Frame:
     sidecar = _read_sidecar(folder / "frame.json")
     rows = _read_parquet(folder / "frame.parquet")
     _check_rows(rows, sidecar, where=str(folder))
+    rows = rows.sort("patient_id")
     axes = sorted({c.axis for c in sidecar.columns.values() if c.axis is not None})
     return Frame(
         sidecar,
-        rows.sort("patient_id"),
+        rows,
         {axis: _read_dictionary(folder / f"dictionary_{axis}.parquet") for axis in axes},
+        _read_sites(folder / SITES, rows["patient_id"]),
     )
 
 
@@ -125,6 +146,13 @@ def _read_parquet(path: Path) -> pl.DataFrame:
         return pl.read_parquet(path)
     except pl.exceptions.ComputeError as error:
         raise StudyError("a file of the frame is not Parquet", where=str(path)) from error
+
+
+def _read_sites(path: Path, patients: pl.Series) -> np.ndarray | None:
+    if not path.is_file():
+        return None  # built before frames kept them
+    sites = patients.to_frame().join(_read_parquet(path), on="patient_id", how="left")
+    return np.asarray(sites["site"].fill_null("").to_numpy().astype(str))
 
 
 def _read_dictionary(path: Path) -> tuple[str, ...]:

@@ -153,7 +153,7 @@ def verdict(
     same
         What :func:`refuse_mixed` returned.
     """
-    asked = [name for name, column in columns.items() if column.kind != "block"]
+    asked = [n for n, column in columns.items() if column.kind not in ("block", "setting")]
     suspects = suspected_leaks(
         rows.select("label", *asked),
         threshold=rules.suspect_auc,

@@ -3,13 +3,15 @@
     TrainingResult -> one run per training, one child run per model -> SQLite and a folder
 
 A child run holds what its row of the result table says, number for number, and the model of all
-patients with its signature. Nothing leaves the machine.
+patients as a pyfunc that takes columns of a frame and answers with calibrated probabilities and
+the prediction set. Trials of a search are children of it. Nothing leaves the machine.
 """
 
 import logging
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,30 +24,30 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", UserWarning)
     import mlflow
     import mlflow.pyfunc
-    import mlflow.sklearn
 
 import numpy as np
-import pandas as pd
-import polars as pl
+from mlflow.entities import Metric, Param
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema, TensorSpec
 
-from ml.evaluate import Evaluation
+from assets.errors import StudyError
+from ml.artifacts import write_model, write_survival, write_training
 from ml.figures import comparison_figure, confusion_figure
-from ml.training import ModelResult, TrainingResult
-
-#: Classes in a saved model that skops does not know; nothing else is loaded from its file.
-TRUSTED_TYPES = (
-    "collections.OrderedDict",
-    "lightgbm.basic.Booster",
-    "lightgbm.sklearn.LGBMClassifier",
-    "ml.preprocess.RareColumnFilter",
-    "ml.recipes.ClassWeighted",
-    "ml.recipes.is_category",
-    "ml.recipes.is_number",
+from ml.figures_files import draw_model, draw_training
+from ml.report.stored import StoredModel, StoredTraining
+from ml.results import (
+    ModelResult,
+    TrainingResult,
+    flat_metrics,
+    plan_in_words,
+    plan_numbers,
 )
-#: What a saved model needs to be loaded.
-_REQUIREMENTS = ("lightgbm", "numpy", "pandas", "scikit-learn", "skops")
+from ml.serving import ABSTAINED, SET
+from ml.survival_training import SurvivalResult
+from ml.trials import Trial
+
+#: What a saved model needs to be loaded, and to be asked.
+_REQUIREMENTS = ("lightgbm", "numpy", "oncoframe", "pandas", "scikit-learn", "skops", "xgboost")
 _FIGURE_DPI = 120
 
 
@@ -72,68 +74,151 @@ def log_training(
     tags
         More tags of every run, such as the id of the Dagster run.
     """
-    database.parent.mkdir(parents=True, exist_ok=True)
-    for noisy in ("mlflow", "alembic"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    mlflow.set_tracking_uri(f"sqlite:///{database.resolve()}")
-    common = {
-        "study": result.study.name,
-        "frame_id": result.frame_id,
-        "code_version": code_version,
-        **(tags or {}),
-    }
-    experiment = _experiment(result.study.name, artifacts)
+    experiment = _open(result.study.name, database, artifacts)
+    common = {**_identity(result.study.name, result.frame_id, code_version), **(tags or {})}
     with mlflow.start_run(
         experiment_id=experiment,
         run_name=f"{result.study.name} on {result.frame_id}",
         tags={**common, "best": f"{result.best.recipe} on {result.best.modality_set}"},
     ) as run:
-        mlflow.log_params({**_plan(result), "frame_id": result.frame_id})
-        mlflow.log_metrics(_metrics(result.best.evaluation))
-        mlflow.log_dict(result.study.model_dump(mode="json"), "study.json")
-        mlflow.log_dict(result.as_dict(), "result.json")
-        mlflow.log_text(result.folds.table().write_csv(), "folds.csv")
+        mlflow.log_params({**plan_numbers(result), "frame_id": result.frame_id})
+        mlflow.log_metrics(flat_metrics(result.best.evaluation))
+        with TemporaryDirectory() as scratch:
+            write_training(result, Path(scratch))
+            draw_training(Path(scratch))
+            mlflow.log_artifacts(scratch)
         for recipe in result.study.recipes:
-            rows = {r.modality_set: r.evaluation for r in result.results if r.recipe == recipe}
+            rows = {r.modality_set: r.evaluation for r in result.results if r.plan == recipe}
             figure = comparison_figure(
                 rows,
-                title=f"What each modality contributes, {recipe}",
-                subtitle=f"{_plan_in_words(result)}, same folds for every row; 95 % intervals",
+                title=f"What each modality contributes, {recipe.name}",
+                subtitle=f"{plan_in_words(result)}, same folds for every row; 95 % intervals",
                 majority_share=result.majority_share,
             )
-            mlflow.log_figure(figure, f"modalities_{recipe}.png", save_kwargs={"dpi": _FIGURE_DPI})
+            mlflow.log_figure(
+                figure, f"modalities_{recipe.name}.png", save_kwargs={"dpi": _FIGURE_DPI}
+            )
         for model in result.results:
             _log_model(result, model, experiment, common)
+    return str(run.info.run_id)
+
+
+def newest_training(study: str, *, database: Path) -> StoredTraining:
+    """Newest finished training of a study, with its files and models.
+
+    Parameters
+    ----------
+    study
+        Name of the study.
+    database
+        SQLite file of the tracking store.
+
+    Raises
+    ------
+    StudyError
+        If the study was never trained.
+    """
+    runs: Sequence[mlflow.entities.Run] = ()
+    if database.is_file():
+        client = mlflow.MlflowClient(f"sqlite:///{database.resolve()}")
+        found = client.get_experiment_by_name(study)
+        finished = "attributes.status = 'FINISHED'"
+        if found is not None:
+            runs = client.search_runs(
+                [found.experiment_id],
+                f"{finished} and tags.best LIKE '%'",
+                order_by=["attributes.start_time DESC"],
+                max_results=1,
+            )
+    if not runs:
+        raise StudyError(f"study {study} has no model", hint=f"Train one: oncoframe train {study}.")
+    [run] = runs
+    of_run = f"{finished} and tags.mlflow.parentRunId = '{run.info.run_id}'"
+    children = client.search_runs([run.info.experiment_id], of_run)
+    return StoredTraining(
+        run_id=str(run.info.run_id),
+        started=datetime.fromtimestamp(run.info.start_time / 1000, tz=UTC),
+        code_version=run.data.tags["code_version"],
+        tags=dict(run.data.tags),
+        folder=Path(mlflow.artifacts.download_artifacts(run.info.artifact_uri)),
+        models=tuple(_stored_model(client, child) for child in children),
+    )
+
+
+def _stored_model(client: mlflow.MlflowClient, run: mlflow.entities.Run) -> StoredModel:
+    [model] = client.search_logged_models(
+        [run.info.experiment_id], f"source_run_id = '{run.info.run_id}'"
+    )
+    return StoredModel(
+        run_id=str(run.info.run_id),
+        recipe=run.data.params["recipe"],
+        modality_set=run.data.params["modality_set"],
+        folder=Path(mlflow.artifacts.download_artifacts(run.info.artifact_uri)),
+        served=Path(mlflow.artifacts.download_artifacts(model.artifact_location))
+        / "data"
+        / "served",
+    )
+
+
+def log_survival(
+    result: SurvivalResult,
+    *,
+    database: Path,
+    artifacts: Path,
+    code_version: str,
+    tags: Mapping[str, str] | None = None,
+) -> str:
+    """Log a training of a survival study as one run, and return its id; see :func:`log_training`.
+
+    Only what was found out of fold is kept: nobody is asked about new patients with it.
+    """
+    experiment = _open(result.study.name, database, artifacts)
+    common = {**_identity(result.study.name, result.frame_id, code_version), **(tags or {})}
+    with (
+        TemporaryDirectory() as scratch,
+        mlflow.start_run(
+            experiment_id=experiment,
+            run_name=f"{result.study.name} on {result.frame_id}",
+            tags={**common, "best": result.best.name},
+        ) as run,
+    ):
+        value = result.best.concordance
+        mlflow.log_metrics({"concordance": value.value, "concordance_ci_low": value.low,
+                            "concordance_ci_high": value.high})  # fmt: skip
+        write_survival(result, Path(scratch))
+        mlflow.log_artifacts(scratch)
     return str(run.info.run_id)
 
 
 def _log_model(
     result: TrainingResult, model: ModelResult, experiment: str, tags: Mapping[str, str]
 ) -> None:
-    name = f"{model.recipe} on {model.modality_set}"
     accuracy = model.evaluation.metrics["accuracy"]
     figure = confusion_figure(
         model.evaluation,
         title=result.study.title,
         subtitle=(
-            f"{name}; {_plan_in_words(result)}. Accuracy {accuracy.value:.3f} "
+            f"{model.name}; {plan_in_words(result)}. Accuracy {accuracy.value:.3f} "
             f"({accuracy.low:.3f} to {accuracy.high:.3f}), "
             f"macro F1 {model.evaluation.metrics['macro_f1'].value:.3f}"
         ),
     )
     settings = {
         name: value
-        for name, value in model.model.get_params().items()
+        for name, value in model.served.model.get_params().items()
         if isinstance(value, str | int | float)
     }
     with (
         TemporaryDirectory() as scratch,
-        mlflow.start_run(experiment_id=experiment, nested=True, run_name=name, tags=dict(tags)),
+        mlflow.start_run(
+            experiment_id=experiment, nested=True, run_name=model.name, tags=dict(tags)
+        ) as run,
     ):
-        folder = Path(scratch)
+        files, served = Path(scratch) / "files", Path(scratch) / "served"
+        files.mkdir()
         mlflow.log_params(
             {
-                **_plan(result),
+                **plan_numbers(result),
                 "recipe": model.recipe,
                 "modality_set": model.modality_set,
                 "modalities": ", ".join(model.modalities),
@@ -141,19 +226,56 @@ def _log_model(
                 **settings,
             }
         )
-        mlflow.log_metrics({**_metrics(model.evaluation), "seconds": model.seconds})
-        figure.savefig(folder / "confusion.png", dpi=_FIGURE_DPI)
-        _class_table(model.evaluation).write_csv(folder / "per_class.csv")
-        _predictions(result, model).write_parquet(folder / "predictions.parquet")
-        mlflow.log_artifacts(str(folder))
-        mlflow.sklearn.log_model(
-            model.model,
+        mlflow.log_metrics({**flat_metrics(model.evaluation), "seconds": model.seconds})
+        figure.savefig(files / "confusion.png", dpi=_FIGURE_DPI)
+        write_model(result, model, files)
+        draw_model(files, result.links)
+        mlflow.log_artifacts(str(files))
+        model.served.save(served)
+        mlflow.pyfunc.log_model(
             name="model",
-            signature=_signature(model.typical_patient),
+            loader_module="ml.serving",
+            data_path=str(served),
+            signature=_signature(model),
             input_example=model.typical_patient,
-            skops_trusted_types=list(TRUSTED_TYPES),
             pip_requirements=[f"{package}=={version(package)}" for package in _REQUIREMENTS],
         )
+        _log_trials(model.trials, experiment, str(run.info.run_id), tags)
+
+
+def _log_trials(
+    trials: Sequence[Trial], experiment: str, parent: str, tags: Mapping[str, str]
+) -> None:
+    """One child run of the model's run per trial of its searches."""
+    client = mlflow.MlflowClient()
+    for trial in trials:
+        run = client.create_run(
+            experiment,
+            run_name=f"{trial.where} trial {trial.number}",
+            tags={**tags, "mlflow.parentRunId": parent, "kind": "trial", "state": trial.state},
+        )
+        params = [Param(name, str(value)) for name, value in trial.settings.items()]
+        metrics = {"objective": trial.value, "seconds": trial.seconds}
+        now = int(run.info.start_time)
+        client.log_batch(
+            run.info.run_id,
+            metrics=[Metric(name, value, now, 0) for name, value in metrics.items()],
+            params=params,
+        )
+        client.set_terminated(run.info.run_id)
+
+
+def _open(study: str, database: Path, artifacts: Path) -> str:
+    """Experiment of a study in a store, which is made if it is not there."""
+    database.parent.mkdir(parents=True, exist_ok=True)
+    for noisy in ("mlflow", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    mlflow.set_tracking_uri(f"sqlite:///{database.resolve()}")
+    return _experiment(study, artifacts)
+
+
+def _identity(study: str, frame_id: str, code_version: str) -> dict[str, str]:
+    return {"study": study, "frame_id": frame_id, "code_version": code_version}
 
 
 def _experiment(name: str, artifacts: Path) -> str:
@@ -163,76 +285,16 @@ def _experiment(name: str, artifacts: Path) -> str:
     return str(mlflow.create_experiment(name, (artifacts / name).resolve().as_uri()))
 
 
-def _plan(result: TrainingResult) -> dict[str, object]:
-    plan = result.study.cross_validation
-    return {
-        "folds": plan.folds,
-        "repeats": plan.repeats,
-        "seed": plan.seed,
-        "patients": len(result.labels),
-        "classes": len(np.unique(result.labels)),
-    }
-
-
-def _plan_in_words(result: TrainingResult) -> str:
-    plan = _plan(result)
-    return (
-        f"{plan['patients']} patients, {plan['classes']} classes; "
-        f"{plan['folds']}-fold cross-validation, repeated {plan['repeats']} times"
-    )
-
-
-def _metrics(evaluation: Evaluation) -> dict[str, float]:
-    """Each metric as ``<name>``, ``<name>_ci_low`` and ``<name>_ci_high``."""
-    return {
-        key: value
-        for name, estimate in evaluation.metrics.items()
-        for key, value in (
-            (name, estimate.value),
-            (f"{name}_ci_low", estimate.low),
-            (f"{name}_ci_high", estimate.high),
-        )
-    }
-
-
-def _class_table(evaluation: Evaluation) -> pl.DataFrame:
-    """One row per class: support, then precision, recall and F1 with their intervals."""
-    rows = []
-    for result in evaluation.classes:
-        row: dict[str, object] = {"class": result.name, "patients": result.support}
-        for metric in ("precision", "recall", "f1"):
-            estimate = getattr(result, metric)
-            row |= {
-                metric: estimate.value,
-                f"{metric}_ci_low": estimate.low,
-                f"{metric}_ci_high": estimate.high,
-            }
-        rows.append(row)
-    return pl.DataFrame(rows)
-
-
-def _predictions(result: TrainingResult, model: ModelResult) -> pl.DataFrame:
-    """Out-of-fold probabilities: one row per patient and repeat, one column per class."""
-    names = [c.name for c in model.evaluation.classes]
-    repeats = [
-        pl.DataFrame(
-            {
-                "patient_id": result.folds.patient_ids,
-                "repeat": repeat,
-                "fold": result.folds.test_fold[repeat],
-                "label": result.labels,
-                **{f"p[{name}]": predicted[:, i] for i, name in enumerate(names)},
-            }
-        )
-        for repeat, predicted in enumerate(model.probabilities)
-    ]
-    return pl.concat(repeats)
-
-
-def _signature(example: pd.DataFrame) -> ModelSignature:
-    """Types of the input columns; any of them may be missing for a patient."""
+def _signature(model: ModelResult) -> ModelSignature:
+    """Types of the input columns, any of which may be missing for a patient, and of the answer."""
+    example = model.typical_patient
     columns: list[ColSpec | TensorSpec] = [
         ColSpec("string" if dtype == np.dtype(object) else "float", str(name), required=False)
         for name, dtype in example.dtypes.items()
     ]
-    return ModelSignature(inputs=Schema(columns), outputs=Schema([ColSpec("string")]))
+    answers: list[ColSpec | TensorSpec] = [
+        *(ColSpec("double", f"p[{name}]") for name in model.served.classes),
+        ColSpec("string", SET),
+        ColSpec("boolean", ABSTAINED),
+    ]
+    return ModelSignature(inputs=Schema(columns), outputs=Schema(answers))

@@ -10,33 +10,28 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PositiveInt,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
 from assets.contracts import Modality
 from assets.errors import StudyError
+from ml.plan import (
+    Calibration,
+    Conformal,
+    CrossValidation,
+    Declaration,
+    Identifier,
+    Recipe,
+    Sentence,
+    Subgroups,
+)
 
 STUDIES_DIR = Path(__file__).parent / "studies"
 
-#: What a modality set may name: the assays of the samplesheet, and the clinical tables.
-MODALITIES = frozenset({*Modality, "clinical"})
-
-Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
-Sentence = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+#: What a modality set may name: the assays of the samplesheet, clinical tables, biomarkers.
+MODALITIES = frozenset({*Modality, "clinical", "biomarkers"})
 
 
-class _Declaration(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Label(_Declaration):
+class Label(Declaration):
     """What is predicted.
 
     Parameters
@@ -49,15 +44,19 @@ class Label(_Declaration):
         Classes with fewer patients leave the frame.
     exclude
         Values that are no class of the study (``unknown``) -> reason.
+    kind
+        ``class``, or ``survival``: a time in days, with ``+`` behind it where the patient was
+        alive then and nothing later is known.
     """
 
     name: Identifier
     version: Sentence
+    kind: Literal["class", "survival"] = "class"
     min_patients_per_class: PositiveInt
-    exclude: dict[Sentence, Sentence] = {}
+    exclude: dict[Sentence, Sentence] = Field(default={})
 
 
-class Population(_Declaration):
+class Population(Declaration):
     """Who is in.
 
     Parameters
@@ -69,7 +68,7 @@ class Population(_Declaration):
     require_consent: bool = True
 
 
-class Clocks(_Declaration):
+class Clocks(Declaration):
     """Which rows of the feature tables a patient's frame row may use, on both clocks.
 
     Parameters
@@ -87,7 +86,7 @@ class Clocks(_Declaration):
     known: Literal["until_as_of"] = "until_as_of"
 
 
-class Features(_Declaration):
+class Features(Declaration):
     """What it is predicted from.
 
     Parameters
@@ -99,10 +98,10 @@ class Features(_Declaration):
     """
 
     service: Identifier
-    exclude: dict[Sentence, Sentence] = {}
+    exclude: dict[Sentence, Sentence] = Field(default={})
 
 
-class Guards(_Declaration):
+class Guards(Declaration):
     """What may not get into a frame, and what is reported of it; see :mod:`ml.guards`.
 
     Parameters
@@ -128,23 +127,7 @@ class Guards(_Declaration):
     suspect_min_patients: Annotated[int, Field(ge=2)] = 10
 
 
-class CrossValidation(_Declaration):
-    """Stratified k-fold over patients, repeated with other shuffles.
-
-    Parameters
-    ----------
-    folds, repeats
-        Models per repeat, and number of repeats.
-    seed
-        Of the shuffles, the recipes and the bootstrap.
-    """
-
-    folds: Annotated[int, Field(ge=2)]
-    repeats: PositiveInt
-    seed: Annotated[int, Field(ge=0)]
-
-
-class Study(_Declaration):
+class Study(Declaration):
     """One study file.
 
     Parameters
@@ -156,7 +139,14 @@ class Study(_Declaration):
     modality_sets
         Name of the set -> modalities a model of it sees; one row of the result table each.
     recipes
-        Names that :mod:`ml.recipes` knows.
+        Ways to a model; each is trained on every modality set.
+    permuted_labels
+        Times that the labels are shuffled and the first recipe is trained on them, as a check that
+        the whole evaluation finds nothing where nothing is.
+    calibration
+        None: probabilities are left as the models give them.
+    limits
+        What the data cannot tell, for reports.
     """
 
     name: Identifier
@@ -167,8 +157,13 @@ class Study(_Declaration):
     features: Features
     guards: Guards = Guards()
     modality_sets: Annotated[dict[Identifier, tuple[str, ...]], Field(min_length=1)]
-    recipes: Annotated[tuple[Identifier, ...], Field(min_length=1)]
+    recipes: Annotated[tuple[Recipe, ...], Field(min_length=1)]
     cross_validation: CrossValidation
+    permuted_labels: NonNegativeInt = 1
+    calibration: Calibration | None = Calibration()
+    conformal: Conformal = Conformal()
+    subgroups: Subgroups = Subgroups()
+    limits: tuple[Sentence, ...] = ()
 
     @model_validator(mode="after")
     def _check_sets_and_folds(self) -> Self:
@@ -180,13 +175,43 @@ class Study(_Declaration):
                     f", each once; got {', '.join(modalities) or 'none'}"
                 )
                 raise ValueError(msg)
-        if self.label.min_patients_per_class < self.cross_validation.folds:
+        plan = self.cross_validation
+        by_class = self.label.kind == "class" and plan.split == "patient"
+        if by_class and self.label.min_patients_per_class < plan.folds:
             msg = (
-                f"with {self.cross_validation.folds} folds every class needs as many patients; "
+                f"with {plan.folds} folds every class needs as many patients; "
                 f"min_patients_per_class is {self.label.min_patients_per_class}"
             )
             raise ValueError(msg)
         return self
+
+    @model_validator(mode="after")
+    def _check_recipes(self) -> Self:
+        names = [recipe.name for recipe in self.recipes]
+        if len(set(names)) < len(names):
+            msg = f"every recipe has a name of its own; got {', '.join(names)}"
+            raise ValueError(msg)
+        survival = self.label.kind == "survival"
+        for recipe in self.recipes:
+            if recipe.is_survival is not survival:
+                kinds = "times" if survival else "classes"
+                msg = f"the label is of {kinds}, which recipe {recipe.name} does not predict"
+                raise ValueError(msg)
+            unknown = sorted(set(recipe.modality_sets or ()) - set(self.modality_sets))
+            if unknown:
+                msg = f"recipe {recipe.name} names no modality set of the study: {unknown[0]}"
+                raise ValueError(msg)
+        return self
+
+    def pairs(self) -> list[tuple[Recipe, str]]:
+        """Every recipe with every modality set that it is trained on, in the file's order."""
+        return [
+            (recipe, name)
+            for recipe in self.recipes
+            for name in (
+                self.modality_sets if recipe.modality_sets is None else recipe.modality_sets
+            )
+        ]
 
 
 def study_names() -> list[str]:

@@ -6,115 +6,66 @@ Pure: reads the frame's folder and returns values; :mod:`ml.registry` keeps them
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import polars as pl
-from sklearn.pipeline import Pipeline
 
-from assets.errors import StudyError
-from ml.design_matrix import design_matrix, typical_patient
-from ml.evaluate import METRICS, Evaluation, evaluate
+from ml.admission import check_frame, with_assays
+from ml.calibration import Temperature, calibration
+from ml.components import nearest_patients, principal_components, similarity
+from ml.conformal import coverage
+from ml.design_matrix import DesignMatrix, design_matrix, typical_patient
+from ml.encoding import is_category, worth_storing
+from ml.evaluate import evaluate
+from ml.explain import Explanation, combine
 from ml.folds import FoldDone, Folds, assign_folds, out_of_fold
 from ml.frame import Frame, read_frame
-from ml.recipes import build_recipe, worth_storing
+from ml.plan import Recipe
+from ml.procedure import (
+    JUDGED_REPEAT,
+    Predictions,
+    Procedure,
+    learn_from_inner,
+    predict_out_of_fold,
+)
+from ml.recipes import Input, build_recipe
+from ml.results import Judged, ModelResult, Permuted, TrainingResult
+from ml.serving import ServedModel
 from ml.study import Study
+from ml.subgroups import bias_table, groups_of, subgroup_table
+from ml.trials import Found
 
 #: Called with (models fitted, models in all, what is being fitted).
 Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
-class ModelResult:
-    """One recipe on one modality set.
-
-    Parameters
-    ----------
-    recipe, modality_set
-        Names in the study file.
-    modalities
-        What the set holds.
-    feature_count
-        Columns of the design matrix, before the recipe selects.
-    typical_patient : (1, p) data frame
-        A row of no real patient, with the columns that ``model`` takes.
-    probabilities : (repeats, n, k) array of float
-        Out-of-fold class probabilities, classes in sorted order.
-    evaluation
-        Metrics of them.
-    model
-        The recipe, fitted on all patients.
-    seconds
-        Time of cross-validation and final fit.
-    """
-
-    recipe: str
-    modality_set: str
-    modalities: tuple[str, ...]
-    feature_count: int
-    typical_patient: pd.DataFrame
-    probabilities: np.ndarray
-    evaluation: Evaluation
-    model: Pipeline
-    seconds: float
-
-    def summary(self) -> dict[str, object]:
-        """One row of the result table, for ``--json`` and the command line."""
-        estimates = self.evaluation.metrics
-        return {
-            "recipe": self.recipe,
-            "modalities": self.modality_set,
-            "uses": list(self.modalities),
-            "patients": self.probabilities.shape[1],
-            "classes": self.probabilities.shape[2],
-            "features": self.feature_count,
-            **{name: estimates[name].value for name in METRICS},
-            **{f"{m}_ci": [estimates[m].low, estimates[m].high] for m in METRICS},
-            "seconds": round(self.seconds, 2),
-        }
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """All recipes and modality sets of a study on one frame.
-
-    Parameters
-    ----------
-    labels : (n,) array of str
-        Classes of the patients of ``folds``.
-    """
+class _Trained:
+    """What every model of a training shares."""
 
     study: Study
-    frame_id: str
-    labels: np.ndarray
+    frame: Frame
     folds: Folds
-    results: tuple[ModelResult, ...]
+    groups: dict[str, np.ndarray]
+    workers: int
+    trials: Path | None
 
     @property
-    def best(self) -> ModelResult:
-        """Highest macro F1: a rare entity counts as much as a common one."""
-        return max(self.results, key=lambda r: r.evaluation.metrics["macro_f1"].value)
+    def given(self) -> Input:
+        return Input(self.frame.sidecar.views, self.frame.sidecar.has_counts)
 
     @property
-    def majority_share(self) -> float:
-        """Accuracy of always naming the most frequent class."""
-        _, sizes = np.unique(self.labels, return_counts=True)
-        return float(sizes.max() / sizes.sum())
+    def seed(self) -> int:
+        return self.study.cross_validation.seed
 
-    def as_dict(self) -> dict[str, object]:
-        """Content of the ``--json`` line of ``oncoframe train``."""
-        return {
-            "study": self.study.name,
-            "frame_id": self.frame_id,
-            "best": self.best.summary(),
-            "majority_share": self.majority_share,
-            "recipes": [result.summary() for result in self.results],
-        }
+    def matrix(self, modality_set: str) -> DesignMatrix:
+        modalities = self.study.modality_sets[modality_set]
+        return design_matrix(self.frame, modalities, exclude=self.study.features.exclude)
 
 
 def train(
@@ -122,6 +73,7 @@ def train(
     frame_dir: Path,
     *,
     workers: int = 1,
+    trials: Path | None = None,
     progress: Progress = lambda _done, _total, _what: None,
 ) -> TrainingResult:
     """Cross-validate every recipe of a study on every modality set, and fit it on all patients.
@@ -134,6 +86,8 @@ def train(
         Folder of a frame built for the study.
     workers
         Models fitted side by side.
+    trials
+        SQLite file in which searches are kept, so that one that was cut off goes on.
     progress
         Called after each fitted model.
 
@@ -143,86 +97,168 @@ def train(
         If the frame is not one of this study, or holds what no model may see.
     """
     frame = read_frame(frame_dir)
-    _check_frame(frame, study)
+    check_frame(frame, study)
+    study = with_assays(study, frame)
     plan = study.cross_validation
     labels = frame.rows["label"].to_numpy()
-    folds = assign_folds(frame.rows["patient_id"].to_numpy(), labels, plan)
-    pairs = [(recipe, name) for recipe in study.recipes for name in study.modality_sets]
-    total = len(pairs) * (plan.folds * plan.repeats + 1)
+    folds = assign_folds(
+        frame.rows["patient_id"].to_numpy(), labels, plan,
+        sites=frame.sites, times=frame.rows["index_timestamp"].to_numpy(),
+    )  # fmt: skip
+    shared = _Trained(study, frame, folds, groups_of(frame, study.subgroups), workers, trials)
+    pairs = study.pairs()
+    shuffles = study.permuted_labels * len(study.modality_sets)
+    total = len(pairs) * (len(folds) + 1) + shuffles * plan.folds
     fitted = count(1)
 
     def report(what: str) -> None:
         progress(next(fitted), total, what)
 
     results = tuple(
-        _train_one(
-            study, frame, folds, recipe, name, workers, partial(report, f"{recipe} on {name}")
-        )
+        _train_one(shared, recipe, name, partial(report, f"{recipe.name} on {name}"))
         for recipe, name in pairs
     )
-    return TrainingResult(study, frame.sidecar.frame_id, labels, folds, results)
+    permuted = tuple(
+        _permuted(shared, name, shuffle, partial(report, f"shuffled labels on {name}"))
+        for name in study.modality_sets
+        for shuffle in range(study.permuted_labels)
+    )
+    largest = max(study.modality_sets, key=lambda name: len(study.modality_sets[name]))
+    matrix = shared.matrix(largest)
+    components = principal_components(matrix, shared.given)
+    neighbours = nearest_patients(components, matrix.patient_ids, matrix.labels)
+    return TrainingResult(
+        study=study,
+        frame_id=frame.sidecar.frame_id,
+        labels=labels,
+        folds=folds,
+        results=results,
+        permuted=permuted,
+        bias=bias_table(frame, shared.groups),
+        components=components,
+        neighbours=neighbours,
+        links=similarity(neighbours, matrix.patient_ids, matrix.labels),
+    )
 
 
 def _train_one(
-    study: Study,
-    frame: Frame,
-    folds: Folds,
-    recipe_name: str,
-    modality_set: str,
-    workers: int,
-    model_done: FoldDone,
+    shared: _Trained, recipe: Recipe, modality_set: str, model_done: FoldDone
 ) -> ModelResult:
     started = time.perf_counter()
-    seed = study.cross_validation.seed
-    modalities = study.modality_sets[modality_set]
-    matrix = design_matrix(frame, modalities, exclude=study.features.exclude)
-    recipe = build_recipe(recipe_name, seed=seed)
-    probabilities = out_of_fold(recipe, matrix, folds, workers=workers, fold_done=model_done)
-    features = worth_storing(matrix.features)
-    model = recipe.fit(features, matrix.labels)
+    study, folds = shared.study, shared.folds
+    matrix = shared.matrix(modality_set)
+    classes = np.unique(matrix.labels)
+    procedure = Procedure(
+        recipe, shared.given, shared.seed,
+        # A baseline is there for its metrics: it is not calibrated, which saves most of its cost.
+        None if recipe.defaults == "library" else study.calibration,
+        study.conformal, shared.trials,
+        prefix=f"{shared.frame.sidecar.frame_id} {recipe.name} {modality_set} ",
+    )  # fmt: skip
+    predictions = predict_out_of_fold(
+        procedure, matrix, folds, workers=shared.workers, fold_done=model_done
+    )
+    tested = folds.tested
+    evaluation = evaluate(
+        matrix.labels[tested],
+        predictions.probabilities[:, tested],
+        seed=shared.seed,
+        classes=classes,
+    )
+    served, example, final = _fit_on_all(procedure, matrix, predictions, tested)
     model_done()
+    judged = _judge(shared, matrix, predictions)
+    truth = np.searchsorted(classes, matrix.labels)
+    held = judged.sets[np.arange(len(truth)), truth] if judged else None
     return ModelResult(
-        recipe=recipe_name,
+        plan=recipe,
         modality_set=modality_set,
-        modalities=modalities,
+        modalities=study.modality_sets[modality_set],
         feature_count=matrix.features.shape[1],
-        typical_patient=typical_patient(features),
-        probabilities=probabilities,
-        evaluation=evaluate(matrix.labels, probabilities, seed=seed),
-        model=model,
+        typical_patient=example,
+        probabilities=predictions.probabilities,
+        evaluation=evaluation,
+        judged=judged,
+        subgroups=subgroup_table(
+            {name: of[tested] for name, of in shared.groups.items()},
+            truth[tested],
+            predictions.probabilities[JUDGED_REPEAT, tested],
+            held[tested] if held is not None else None,
+            min_patients=study.subgroups.min_patients,
+            seed=shared.seed,
+        ),
+        explanation=_explanation(predictions, matrix, shared.given.views),
+        trials=(
+            *(t for _, result in predictions.results for t in result.found.trials),
+            *final.trials,
+        ),
+        settings=final.settings,
+        served=served,
         seconds=time.perf_counter() - started,
     )
 
 
-def _check_frame(frame: Frame, study: Study) -> None:
-    sidecar, where = frame.sidecar, frame.sidecar.frame_id
-    if (sidecar.study, sidecar.label_name) != (study.name, study.label.name):
-        raise StudyError(
-            "the frame was built for another study",
-            where=where,
-            expected=f"{study.name} with label {study.label.name}",
-            got=f"{sidecar.study} with label {sidecar.label_name}",
+def _fit_on_all(
+    procedure: Procedure, matrix: DesignMatrix, predictions: Predictions, tested: np.ndarray
+) -> tuple[ServedModel, pd.DataFrame, Found]:
+    """Model of all patients, its typical patient, and what its search found."""
+    classes = np.unique(matrix.labels)
+    features = worth_storing(matrix.features, counts=procedure.given.counts)
+    found = procedure.search("all patients", features, matrix.labels, classes)
+    model = procedure.estimator(found.settings).fit(features, matrix.labels)
+    temperature, thresholds = Temperature(), None
+    if procedure.calibration is not None:
+        said = predictions.probabilities[JUDGED_REPEAT, tested]
+        temperature, thresholds = learn_from_inner(
+            said, matrix.labels[tested], classes, procedure.conformal
         )
-    views = {name.partition("__")[0] for name in sidecar.columns}
-    unknown = [
-        name
-        for name in study.features.exclude
-        if name not in sidecar.columns and name.partition("__")[0] in views
+    served = ServedModel(
+        model=model,
+        classes=classes,
+        columns=tuple(features.columns),
+        categories=tuple(features.columns[is_category(features)]),
+        temperature=temperature,
+        thresholds=thresholds,
+        conformal=procedure.conformal,
+    )
+    return served, typical_patient(features), found
+
+
+def _judge(shared: _Trained, matrix: DesignMatrix, predictions: Predictions) -> Judged | None:
+    """Calibration and coverage of the tested patients, in the judged repeat."""
+    if predictions.calibrated is None or predictions.sets is None:
+        return None
+    tested, seed, plan = shared.folds.tested, shared.seed, shared.study.conformal
+    truth = np.searchsorted(np.unique(matrix.labels), matrix.labels)[tested]
+    calibrated, sets = predictions.calibrated[tested], predictions.sets[tested]
+    said = predictions.probabilities[JUDGED_REPEAT, tested]
+    return Judged(
+        calibrated=predictions.calibrated,
+        sets=predictions.sets,
+        before=calibration(truth, said, seed=seed),
+        after=calibration(truth, calibrated, seed=seed),
+        coverage=coverage(truth, calibrated, sets, plan, seed=seed),
+    )
+
+
+def _explanation(
+    predictions: Predictions, matrix: DesignMatrix, views: Mapping[str, str]
+) -> Explanation | None:
+    parts = [
+        (fold.test, result.contributions)
+        for fold, result in predictions.results
+        if result.contributions is not None
     ]
-    if unknown:
-        # A typing error here would let in the very column that was to stay out.
-        raise StudyError(
-            "the study excludes columns that the frame does not have",
-            where=where,
-            got=", ".join(unknown),
-        )
-    sizes = frame.rows["label"].value_counts()
-    small = sizes.filter(pl.col("count") < study.label.min_patients_per_class)["label"]
-    wrong = sorted({*small, *(set(sizes["label"]) & set(study.label.exclude))})
-    if wrong:
-        raise StudyError(
-            "the frame holds classes that the study leaves out",
-            where=where,
-            got=", ".join(wrong),
-            hint="Build it again: oncoframe frame build.",
-        )
+    return combine(parts, matrix.patient_ids, np.unique(matrix.labels), views) if parts else None
+
+
+def _permuted(shared: _Trained, modality_set: str, shuffle: int, fold_done: FoldDone) -> Permuted:
+    """The first recipe on labels of other patients, with everything else as it was."""
+    matrix = shared.matrix(modality_set)
+    seed = shared.seed + shuffle
+    shuffled = replace(matrix, labels=np.random.default_rng(seed).permutation(matrix.labels))
+    plan = shared.study.cross_validation.model_copy(update={"repeats": 1, "split": "patient"})
+    folds = assign_folds(matrix.patient_ids, shuffled.labels, plan)
+    recipe = build_recipe(shared.study.recipes[0], seed=seed, given=shared.given)
+    said = out_of_fold(recipe, shuffled, folds, workers=shared.workers, fold_done=fold_done)
+    return Permuted(modality_set, shuffle, evaluate(shuffled.labels, said, seed=seed))

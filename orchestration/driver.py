@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
-from itertools import islice
+from itertools import chain, islice
 
 import polars as pl
 
@@ -24,8 +24,9 @@ from assets.extractors import EXTRACTORS
 from assets.feature_rows import feature_rows
 from assets.lake import Lake
 from assets.ledger import Entry, Outcome
-from orchestration import staleness
+from orchestration import pictures, staleness
 from orchestration.pool import Finished, WorkerPool
+from orchestration.references import prepare_references, seed_dictionaries
 from orchestration.settings import Settings
 from orchestration.staleness import row_states, state
 from orchestration.worker import Task
@@ -84,6 +85,8 @@ class Driver:
         ------
         One outcome per patient, after it is in the lake and the ledger.
         """
+        prepare_references(self.settings)
+        seed_dictionaries(self.settings, self.lake)
         plan = staleness.plan(
             self.lake, modality, patients, now=self.clock(), run_id=run_id, retry=retry
         )
@@ -110,6 +113,8 @@ class Driver:
         contract = EXTRACTORS[modality].contract
         errors = {item.task: item.reading.error for item in batch if item.reading.error}
         found = {item.task: item.reading.reads for item in batch if item.reading.reads}
+        # Before the rows: no row that a person cannot look at.
+        pictures.keep(self.settings.pictures_dir, modality, chain.from_iterable(found.values()))
         with self.lake.lock(contract.table):
             # Another run may have written the same files since this one was planned.
             done = row_states(self.lake, contract, [task.patient_id for task in found])

@@ -13,6 +13,7 @@ STAGES = (
     "smears",
     "notes",
     "clinical",
+    "biomarkers",
     "store",
     "training",
     "models",

@@ -1,6 +1,6 @@
 """Jobs and schedules: the main job in one go, a second try, and the weekly retraining.
 
-everything: landing zone -> features -> clinical -> registry -> frames -> models
+everything: landing zone -> features -> clinical -> biomarkers -> registry -> frames -> models
 retry_failed: quarantined and failed patients -> features
 weekly_retrain: frames -> models, Monday 02:00
 """

@@ -1,4 +1,8 @@
-"""Metadata of assets: schemas and hashes in the form that the Dagster UI shows."""
+"""Metadata of assets: schemas and pictures in the form that the Dagster UI shows."""
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
@@ -22,3 +26,21 @@ def contract_schema(contract: Contract) -> dg.TableSchema:
         for b in contract.blocks
     ]
     return dg.TableSchema([*scalars, *vectors])
+
+
+def picture_metadata(pictures: Mapping[str, tuple[Path, Path]]) -> dict[str, dg.MetadataValue]:
+    """Each picture to look at in the UI, and where it lies in full size.
+
+    Dagster keeps every event for ever, so only the preview goes into the event log.
+
+    Parameters
+    ----------
+    pictures
+        Name -> picture in full size, preview; both PNG.
+    """
+    metadata: dict[str, dg.MetadataValue] = {}
+    for name, (full, preview) in pictures.items():
+        inline = base64.b64encode(preview.read_bytes()).decode()
+        metadata[name] = dg.MetadataValue.md(f"![{full.stem}](data:image/png;base64,{inline})")
+        metadata[f"{name}_file"] = dg.MetadataValue.path(full)
+    return metadata

@@ -18,8 +18,9 @@ from assets.extractors import EXTRACTORS
 from assets.ledger import Entry, Outcome
 from orchestration.driver import Driver, PatientOutcome
 from orchestration.groups import OWNERS, group
-from orchestration.metadata import contract_schema
+from orchestration.metadata import contract_schema, picture_metadata
 from orchestration.partitions import PATIENTS
+from orchestration.pictures import newest
 from orchestration.progress import Progress
 
 _DONE = (Outcome.OK, Outcome.NOT_PERFORMED)
@@ -84,7 +85,11 @@ def per_patient_asset(modality: Modality, stage: str, kinds: set[str]) -> dg.Ass
             for outcome in run:
                 outcomes.append(outcome.entry)
                 if outcome.entry.outcome in _DONE:
-                    context.log_event(_materialization(contract, outcome))
+                    pictures = newest(
+                        driver.settings.pictures_dir, modality, outcome.entry.patient_id
+                    )
+                    shown = picture_metadata(pictures)
+                    context.log_event(_materialization(contract, outcome, shown))
                 advance()
         _forget(context.instance, contract, outcomes)
         yield _check(driver, modality)
@@ -93,9 +98,12 @@ def per_patient_asset(modality: Modality, stage: str, kinds: set[str]) -> dg.Ass
     return features
 
 
-def _materialization(contract: Contract, outcome: PatientOutcome) -> dg.AssetMaterialization:
+def _materialization(
+    contract: Contract, outcome: PatientOutcome, pictures: dict[str, dg.MetadataValue]
+) -> dg.AssetMaterialization:
     entry = outcome.entry
     metadata: dict[str, Any] = {
+        **pictures,
         "outcome": str(entry.outcome),
         "source_sha256": entry.source_sha256,
         "columns": len(contract.schema()),
@@ -108,6 +116,7 @@ def _materialization(contract: Contract, outcome: PatientOutcome) -> dg.AssetMat
         metadata["used"] = sum(extraction.used for extraction in found)
         metadata["filtered"] = _total(extraction.filtered for extraction in found)
         metadata["failed"] = _total(extraction.failed for extraction in found)
+        metadata.update(found[-1].notes)
     return dg.AssetMaterialization(contract.table, partition=entry.patient_id, metadata=metadata)
 
 

@@ -1,6 +1,7 @@
 """The main job as a sequence of Dagster runs, for the command line and the job ``everything``.
 
-landed_files -> per-patient features, a run per chunk -> clinical tables -> registry -> frame, model
+landed_files -> per-patient features, a run per chunk -> clinical tables -> biomarkers -> registry
+    -> frame, model
 
 Each step is a Dagster run of its own, because Dagster skips what depends on a per-patient asset in
 the run that leaves a patient out. A step whose input did not change is not run: the run that last
@@ -20,19 +21,22 @@ from typing import Any
 
 import dagster as dg
 
+from assets.biomarkers import publish
+from assets.biomarkers.contract import CONTRACT as BIOMARKERS
 from assets.catalog import feature_contracts
 from assets.contracts import Modality
 from assets.extractors import EXTRACTORS
 from assets.lake import Lake
 from assets.landing import files, intake
-from assets.landing.samplesheet import read_samplesheet
 from assets.ledger import Outcome
 from orchestration import staleness
 from orchestration.driver import Driver
 from orchestration.groups import group
+from orchestration.landing_zone import open_zone
 from orchestration.lost_runs import RunningProcess
 from orchestration.partitions import PATIENTS
 from orchestration.progress import Progress
+from orchestration.references import prepare_references
 from orchestration.settings import PROJECT, Settings
 
 #: Dagster's own console log; progress bars and ledger say the same to people.
@@ -96,7 +100,8 @@ class Pipeline:
         Parameters
         ----------
         only
-            Stage to stop at (``genomics``, ``expression``, ``clinical``, ``store``); default all.
+            Stage to stop at (``genomics``, ``expression``, ``clinical``, ``biomarkers``,
+            ``store``); default all.
         """
         start = time.monotonic()
         self._land()
@@ -108,12 +113,14 @@ class Pipeline:
         self._features(stale)
         if only in (None, "clinical"):
             self._unless_done("clinical", self._clinical_input())
+        if only in (None, "biomarkers"):
+            self._unless_done("biomarkers", self._biomarkers_input())
         if only in (None, "store"):
             self._unless_done("store", _hash(repr(feature_contracts())))
         return self._report(stale, start)
 
     def retry(self) -> RunReport:
-        """Read the files of quarantined and failed patients again, and nothing else."""
+        """Read the files of quarantined and failed patients again; biomarkers follow."""
         start = time.monotonic()
         self._land()
         failed = {
@@ -121,6 +128,7 @@ class Pipeline:
             for modality in EXTRACTORS
         }
         self._features(failed, retry=True)
+        self._unless_done("biomarkers", self._biomarkers_input())
         return self._report(failed, start)
 
     def _report(self, worked_on: dict[Modality, list[str]], start: float) -> RunReport:
@@ -176,12 +184,7 @@ class Pipeline:
     def _land(self) -> None:
         """Check the samplesheet, and take the landing zone in if something changed."""
         self._process.close_lost_runs(self.instance)
-        key = self.settings.mrn_key
-        sheet = read_samplesheet(
-            self.settings.require_landing(),
-            mrn_key=key.get_secret_value().encode() if key else None,
-        )
-        if intake.changed(self.lake, intake.stamped(sheet)):
+        if intake.changed(self.lake, open_zone(self.settings).state()):
             self.materialize([dg.AssetKey(intake.TABLE)])
 
     def _features(self, stale: dict[Modality, list[str]], *, retry: bool = False) -> None:
@@ -208,6 +211,7 @@ class Pipeline:
             return []  # an assay that this center does not do
         # Also patients who left the samplesheet: their rows are taken back.
         patients = sorted(self.instance.get_dynamic_partitions(str(PATIENTS.name)))
+        prepare_references(self.settings)
         plan = staleness.plan(self.lake, modality, patients, now=datetime.now(tz=UTC))
         told = self.instance.get_materialized_partitions(dg.AssetKey(table))
         untold = {e.patient_id for e in plan.settled if e.outcome in _DONE} - told
@@ -233,6 +237,10 @@ class Pipeline:
         ]
         landed = files.sha256(clinical) if files.exists(clinical) else ""
         return _hash(landed + "".join(files.local_sha256(path) for path in sources))
+
+    def _biomarkers_input(self) -> str:
+        """Hash of the versions of the tables that biomarkers rest on, and of their rules."""
+        return _hash(repr((publish.versions(self.lake), BIOMARKERS.code_version)))
 
     def _stage(self, table: str) -> str:
         graph = self._definitions.resolve_asset_graph()

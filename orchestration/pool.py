@@ -28,6 +28,7 @@ from assets.errors import (
     Unavailable,
     WorkerDied,
 )
+from orchestration.references import prepare_references
 from orchestration.settings import PROJECT, Settings
 from orchestration.worker import (
     OUT_OF_MEMORY,
@@ -71,6 +72,7 @@ class WorkerPool:
         self._pool: ProcessPool | None = None
 
     def __enter__(self) -> Self:
+        prepare_references(self._settings)
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["orchestration.worker"])
         with worker_environment():
@@ -78,7 +80,7 @@ class WorkerPool:
         self._pool = ProcessPool(
             max_workers=self._settings.workers,
             initializer=prepare,
-            initargs=[self._settings.worker_memory_mb],
+            initargs=[self._settings.worker_memory_mb, self._settings.reference_dir],
             context=context,
         )
         return self

@@ -9,8 +9,8 @@ from assets.errors import OncoFrameError
 from assets.hashing import content_hash
 from assets.lake import Lake
 from assets.landing import intake
-from assets.landing.samplesheet import read_samplesheet
 from orchestration.jobs import everything
+from orchestration.landing_zone import open_zone
 from orchestration.settings import Settings
 
 #: The zone is looked at this often; looking reads sizes and times, no file.
@@ -31,10 +31,9 @@ def new_files(
     touched. A wrong samplesheet starts nothing: its sentence is the reason of the skip.
     """
     try:
-        sheet = read_samplesheet(settings.require_landing(), mrn_key=settings.mrn_secret())
+        state = open_zone(settings).state()
     except OncoFrameError as error:
         return dg.SkipReason(str(error))
-    state = intake.stamped(sheet)
     if not intake.changed(lake, state):
         return dg.SkipReason("the landing zone did not change")
     # Dagster drops a key it has seen: a file that is put back needs another key than at first.

@@ -19,10 +19,18 @@ from pydantic_settings import (
 )
 
 from assets.errors import SettingsError
+from assets.imaging.contract import SETTINGS as CT_SETTINGS
+from assets.imaging.rules import MaskRule
+from assets.imaging.settings import load_settings
 from assets.landing.files import join
+from assets.reference.builds import GRCH37, GRCH38
+from assets.reference.load import AnnotationFiles
 
 PROJECT = Path(__file__).resolve().parent.parent
 SETTINGS_FILE = "settings.yaml"
+_REFERENCE_FILES = (
+    "annotation_grch37", "annotation_grch38", "cytobands_grch37", "cytobands_grch38",
+)  # fmt: skip
 
 
 class Settings(BaseSettings):
@@ -48,7 +56,15 @@ class Settings(BaseSettings):
     retry_wait_s, retry_factor, retry_tries
         Exponential backoff of transient errors (I/O, throttling).
     mrn_key
-        Secret that turns medical record numbers into pseudonyms.
+        Secret that turns medical record numbers into pseudonyms, and hides UIDs and dates of CT.
+    annotation_grch37, annotation_grch38
+        GTF of GENCODE or Ensembl (or a table of genes) per build; without it the built-in genes.
+    cytobands_grch37, cytobands_grch38
+        UCSC table of cytogenetic bands per build; without it the built-in one.
+    ct_settings, ct_mask_rule
+        Radiomics settings (a file in ``assets/imaging/settings``), and which segmentation is the
+        tumour: tumour, latest, largest, all, or named:NAME,NAME. Each row carries both, and a
+        study refuses to mix them.
     """
 
     model_config = SettingsConfigDict(
@@ -66,6 +82,12 @@ class Settings(BaseSettings):
     retry_factor: PositiveFloat = 1.5
     retry_tries: PositiveInt = 8
     mrn_key: SecretStr | None = None
+    annotation_grch37: Path | None = None
+    annotation_grch38: Path | None = None
+    cytobands_grch37: Path | None = None
+    cytobands_grch38: Path | None = None
+    ct_settings: str = CT_SETTINGS
+    ct_mask_rule: str = MaskRule().label
 
     @classmethod
     def load(cls, **given: Any) -> Self:
@@ -114,6 +136,25 @@ class Settings(BaseSettings):
         object.__setattr__(self, "home", self.home.expanduser().resolve())
         if self.landing is not None:
             object.__setattr__(self, "landing", join(str(Path.cwd()), self.landing))
+        for name in _REFERENCE_FILES:
+            if (path := getattr(self, name)) is not None:
+                object.__setattr__(self, name, path.expanduser().resolve())
+        # What cannot be used is said before anything runs.
+        load_settings(self.ct_settings)
+        MaskRule.parse(self.ct_mask_rule)
+
+    @property
+    def reference_dir(self) -> Path:
+        """Genes and bands of the user's annotation, as workers read them."""
+        return self.home / "reference"
+
+    @property
+    def annotation_files(self) -> dict[str, AnnotationFiles]:
+        """Build -> annotation files that the user gives."""
+        return {
+            GRCH37: AnnotationFiles(self.annotation_grch37, self.cytobands_grch37),
+            GRCH38: AnnotationFiles(self.annotation_grch38, self.cytobands_grch38),
+        }
 
     @property
     def lake_dir(self) -> Path:
@@ -124,6 +165,16 @@ class Settings(BaseSettings):
     def dagster_dir(self) -> Path:
         """Dagster instance: runs, events, schedules (``DAGSTER_HOME``)."""
         return self.home / "dagster"
+
+    @property
+    def pictures_dir(self) -> Path:
+        """Pictures of extractions, by modality and patient."""
+        return self.home / "pictures"
+
+    @property
+    def mask_rule(self) -> MaskRule:
+        """Rule of the masks, parsed."""
+        return MaskRule.parse(self.ct_mask_rule)
 
     @property
     def frames_dir(self) -> Path:
@@ -144,6 +195,11 @@ class Settings(BaseSettings):
     def mlflow_artifacts(self) -> Path:
         """Folder of models and figures."""
         return self.home / "mlflow" / "artifacts"
+
+    @property
+    def reports_dir(self) -> Path:
+        """HTML pages of studies and patients."""
+        return self.home / "reports"
 
     def mrn_secret(self) -> bytes | None:
         """Key of the pseudonyms, as bytes."""

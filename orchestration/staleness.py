@@ -20,6 +20,8 @@ from assets.extractors import EXTRACTORS
 from assets.lake import Lake, latest_rows
 from assets.landing.intake import files_by_patient, landed
 from assets.ledger import Entry, Outcome
+from assets.reference.active import reference_for
+from assets.reference.builds import BUILDS
 from orchestration.worker import Task
 
 #: (event time, hash, genome build, tool, site, assay performed, code version) of a row: what makes
@@ -116,6 +118,10 @@ def entries(lake: Lake, modality: Modality) -> dict[str, Entry]:
 def row_states(lake: Lake, contract: Contract, patients: Sequence[str]) -> dict[str, set[RowState]]:
     """Patient -> states of its rows that stand."""
     rows = lake.scan_features(contract).filter(pl.col("patient_id").is_in(list(patients)))
+    references = (reference_for(build) for build in BUILDS)
+    annotations = [reference.label for reference in references if reference]
+    # A row with genes of another annotation is of no code that is current.
+    outdated = ~pl.col("annotation_version").is_in(annotations)
     newest = (
         latest_rows(rows, by=("patient_id", "event_timestamp"))
         .select(
@@ -126,7 +132,7 @@ def row_states(lake: Lake, contract: Contract, patients: Sequence[str]) -> dict[
             "tool",
             "site",
             contract.performed_column,
-            "code_version",
+            pl.when(outdated).then(pl.lit("")).otherwise("code_version").alias("code_version"),
         )
         .collect()
     )

@@ -23,6 +23,7 @@ from assets.errors import OncoFrameError, Unavailable
 from assets.extraction import LandedFile, ReadFile
 from assets.extractors import EXTRACTORS
 from assets.landing.files import local_copy, local_sha256
+from assets.reference.active import use
 
 #: What workers are born with. Libraries would start a thread per core; the pool already uses every
 #: core. And Polars, out of memory, would hang for ever in the attempt to print where.
@@ -63,9 +64,18 @@ class Reading:
     error: OncoFrameError | None = None
 
 
-def prepare(memory_mb: int) -> None:
-    """Bound a new worker: address space, no core dumps, no chatter, no life without its run."""
+def prepare(memory_mb: int, references: Path | None = None) -> None:
+    """Bound a new worker: address space, no core dumps, no chatter, no life without its run.
+
+    Parameters
+    ----------
+    memory_mb
+        Address space it may use.
+    references
+        Folder of the user's annotation, see :func:`assets.reference.active.use`.
+    """
     _follow_run()
+    use(references)
     limit = memory_mb * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -1,35 +1,27 @@
 """Expression tables of the common quantifiers as one layout: gene, value, unit.
 
-    path -> header and shape -> Quantification (as written, nothing summed or left out)
+    path -> blocks of lines -> layout -> Quantification (as written, nothing summed or left out)
 
-The quantifier is recognised from columns, never from the file name. What counts and what a value
-must be is decided in :mod:`assets.expression.quantification`.
-
-References
-----------
-STAR manual, section "Counting number of reads per gene"; Subread users' guide (featureCounts);
-HTSeq documentation, "htseq-count"; salmon "Output file formats"; RSEM README; kallisto manual.
+What counts and what a value must be is decided in :mod:`assets.expression.quantification`. A table
+is read block by block, and one that is too large for a patient refused, so that memory is bounded.
 """
 
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from assets.errors import EmptyFile, WrongFormat
-from assets.textfiles import column_counts, describe, read_table, unterminated, wrong_columns
-
-
-class Unit(StrEnum):
-    """Unit of the values of an expression table."""
-
-    COUNTS = "counts"
-    TPM = "tpm"
-    FPKM = "fpkm"
-    LOG2 = "log2"
+from assets.expression.layouts import Layout, Unit, read_layout
+from assets.textfiles import (
+    MAX_TABLE_BYTES,
+    column_counts,
+    line_blocks,
+    unterminated,
+    wrong_columns,
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +33,7 @@ class Quantification:
     genes
         Identifiers or symbols, one per row.
     values
-        Texts of the values, one per row; null where empty.
+        Values, one per row, null where empty: numbers, or texts if any of them is none.
     lines
         1-based line of each row.
     unit
@@ -54,170 +46,178 @@ class Quantification:
     unit: Unit
 
 
-#: Columns -> (gene column, value column) of quantifiers with counts and a fixed header, lower case.
-_FIXED_HEADERS = (
-    ({"name", "tpm", "numreads"}, "name", "numreads"),  # salmon quant.sf and quant.genes.sf
-    ({"gene_id", "expected_count", "tpm"}, "gene_id", "expected_count"),  # RSEM
-    ({"target_id", "est_counts", "tpm"}, "target_id", "est_counts"),  # kallisto
-    ({"gene_id", "unstranded", "stranded_first"}, "gene_id", "unstranded"),  # STAR by the GDC
-)
-#: Columns of a plain table that describe the gene: featureCounts, biomaRt.
-_ATTRIBUTES = frozenset({
-    "gene_name", "gene_symbol", "symbol", "gene_type", "gene_biotype", "biotype", "description",
-    "chr", "chrom", "chromosome", "start", "end", "strand", "length", "entrez_gene_id",
-    "entrezgene", "display_label", "effective_length", "transcript_id(s)",
-})  # fmt: skip
-#: Names of the column of genes in a plain table.
-_GENE_COLUMNS = frozenset({
-    "gene", "genes", "gene_id", "geneid", "gene_symbol", "symbol", "gene_name", "hgnc_symbol",
-    "hugo_symbol", "ensembl", "ensembl_id", "ensembl_gene_id", "stable_id", "name", "id",
-    "target_id", "feature", "feature_id",
-})  # fmt: skip
-#: What the name of a column says about its unit, first that fits.
-_UNIT_NAMES = (
-    (re.compile(r"log_?2|log_?(cpm|tpm|[fr]pkm)|^vst$|^rlog$"), Unit.LOG2),
-    (re.compile(r"(^|[_. ])tpm([_. ]|$)"), Unit.TPM),
-    (re.compile(r"(^|[_. ])[fr]pkm([_. ]|$)"), Unit.FPKM),
-    (re.compile(r"(^|[_. ])counts?([_. ]|$)|^num_?reads$|^reads$"), Unit.COUNTS),
-)
-#: Columns of STAR ReadsPerGene; the second, unstranded, is taken for every library, as the Genomic
-#: Data Commons harmonises its cohorts.
-_STAR_COLUMNS = 4
-_SEPARATORS = (b"\t", b",", b";")
+#: Rows of a table of one patient; an annotation has 60,000 genes and 400,000 transcripts.
+MAX_ROWS = 2_000_000
+#: Lines of comment before a table.
+MAX_COMMENT_LINES = 1_000
+_COMMENT = re.compile(rb"#[ !%]|[ \t]*$")
+_QUOTED = re.compile(rb'"[^"\n]*"')
 
 
 def read_quantification(path: Path) -> Quantification:
-    """Expression table of one patient.
+    """Expression table of one patient, read block by block.
 
     Raises
     ------
     EmptyFile, TruncatedFile, WrongFormat, FileMissing, Unavailable
-        As :func:`assets.textfiles.read_table`; EmptyFile also without a row of genes,
+        As :func:`assets.textfiles.line_blocks`; EmptyFile also without a row of genes,
         TruncatedFile if the last line is cut, WrongFormat if the layout or the unit of the values
-        cannot be told or the table holds several samples.
+        cannot be told, the table holds several samples or is larger than :data:`MAX_ROWS` rows or
+        :data:`assets.textfiles.MAX_TABLE_BYTES`.
     """
-    text, skipped = _without_comments(read_table(path))
-    head = text.split(b"\n", 1)[0]
-    separator = next((mark for mark in _SEPARATORS if mark in head), None)
-    if separator is None or head.lstrip().startswith((b"<", b"{", b"##")):
-        raise WrongFormat("not an expression table", where=str(path), got=describe(text[:4096]))
-    text, lines = _without_blank_lines(text, separator, path, skipped=skipped)
+    layout: Layout | None = None
+    parts: list[Quantification] = []
+    rows, size, line, previous = 0, 0, 1, b""
+    for block in line_blocks(path):
+        line += previous.count(b"\n")
+        size += len(block)
+        # Counting takes as long as a fifth of the parsing: only where the block may be too much.
+        may_exceed = rows + len(block) > MAX_ROWS
+        if size > MAX_TABLE_BYTES or (may_exceed and rows + block.count(b"\n") > MAX_ROWS):
+            raise WrongFormat(
+                "the table is too large for one patient",
+                where=str(path),
+                expected=f"at most {MAX_ROWS} rows and {MAX_TABLE_BYTES >> 20} MiB",
+            )
+        start = 0
+        if layout is None:
+            start = _table_start(block, path)
+            if start == len(block):
+                previous = block
+                continue
+            head = block[start:].split(b"\n", 1)[0]
+            layout = read_layout(head, block[start:], path)
+            if layout.has_header:
+                start = min(start + len(head) + 1, len(block))
+        before = block.count(b"\n", 0, start)
+        if start < len(block):
+            parts.append(_rows(block[start:], layout, line + before, path))
+            rows += len(parts[-1].genes)
+        previous = block
+    if layout is None or not rows:
+        raise EmptyFile("the table has no row of a gene", where=str(path))
+    dtypes = {part.values.dtype for part in parts}
+    values = pl.concat(
+        [part.values if len(dtypes) == 1 else part.values.cast(pl.String) for part in parts]
+    )
+    return Quantification(
+        genes=pl.concat([part.genes for part in parts]),
+        values=values,
+        lines=pl.concat([part.lines for part in parts]),
+        unit=layout.unit or _unit_of_values(values, path),
+    )
+
+
+def _table_start(block: bytes, path: Path) -> int:
+    """Where the first line begins that is neither blank nor a comment; the end without one.
+
+    featureCounts writes its command, the GDC its gene model, behind ``# ``.
+    """
+    start = 0
+    for _ in range(MAX_COMMENT_LINES):
+        end = block.find(b"\n", start) + 1
+        line = block[start : end or len(block)]
+        if not _COMMENT.match(line):
+            return start
+        if not end or end == len(block):
+            return len(block)
+        start = end
+    raise WrongFormat(
+        "not an expression table",
+        where=str(path),
+        expected=f"at most {MAX_COMMENT_LINES} lines of comment",
+    )
+
+
+def _rows(text: bytes, layout: Layout, first_line: int, path: Path) -> Quantification:
+    """Gene and value of every line of a block; a header, if it is there, is the first row."""
+    unit = layout.unit or Unit.COUNTS
     quoted = b'"' in text
-    names = [name.strip(b' "').decode("utf-8", errors="replace").lower()
-             for name in head.lstrip(b"#").split(separator)]  # fmt: skip
-    has_header = names[0] in _GENE_COLUMNS or not any(map(_is_number, names[1:]))
-    gene, value, unit = _named_columns(names, path) if has_header else _unnamed_columns(names, path)
+    frame = None if quoted else _regular(text, layout)
+    if frame is not None:
+        lines = pl.int_range(first_line, first_line + len(frame), eager=True)
+        return Quantification(frame["gene"], frame["value"], lines, unit)
+    text, lines = _checked_lines(text, layout, first_line, path)
     try:
-        frame = pl.read_csv(
-            text,
-            separator=separator.decode(),
-            has_header=False,
-            columns=[gene, value],
-            quote_char='"' if quoted else None,
-            infer_schema=False,
-            encoding="utf8" if text.isascii() else "utf8-lossy",
-            glob=False,
-        )
+        frame = _parsed(text, layout, pl.String(), quoted=quoted)
     except pl.exceptions.PolarsError as error:
         raise WrongFormat("the table cannot be read", where=str(path)) from error
     if len(frame) != len(lines):
         raise WrongFormat("a quoted value does not end", where=str(path))
-    first, second = frame.columns if gene < value else reversed(frame.columns)
-    start = int(has_header)
-    if len(frame) == start:
-        raise EmptyFile("the table has no row of a gene", where=str(path))
-    values = frame[second].slice(start)
-    return Quantification(
-        genes=frame[first].slice(start).alias("gene"),
-        values=values.alias("value"),
-        lines=lines.slice(start),
-        unit=unit or _unit_of_values(values, path),
+    return Quantification(frame["gene"], frame["value"], lines, unit)
+
+
+def _regular(text: bytes, layout: Layout) -> pl.DataFrame | None:
+    """Columns ``gene`` and ``value`` where every line has both and a number; None otherwise.
+
+    Of two columns both are parsed, so that a line with more ends in an error and one with fewer in
+    a null; of more columns the parser leaves the others alone, and the lines are looked at.
+    """
+    is_pair = layout.columns == 2  # noqa: PLR2004
+    if not text.endswith(b"\n") or (not is_pair and not _is_regular(text, layout)):
+        return None
+    try:
+        frame = _parsed(text, layout, pl.Float64(), quoted=False)
+    except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
+        return None
+    has_gap = b"\n\n" in text or text.startswith(b"\n") or sum(frame.null_count().row(0))
+    return None if is_pair and has_gap else frame
+
+
+def _parsed(text: bytes, layout: Layout, dtype: pl.DataType, *, quoted: bool) -> pl.DataFrame:
+    """Columns ``gene`` and ``value``; ComputeError if a value is not of the type."""
+    names = [f"column_{position}" for position in range(layout.columns)]
+    names[layout.gene], names[layout.value] = "gene", "value"
+    return pl.read_csv(
+        text,
+        separator=layout.separator.decode(),
+        has_header=False,
+        schema={name: dtype if name == "value" else pl.String() for name in names},
+        columns=sorted((layout.gene, layout.value)),
+        quote_char='"' if quoted else None,
+        encoding="utf8" if text.isascii() else "utf8-lossy",
+        glob=False,
     )
 
 
-def _without_comments(text: bytes) -> tuple[bytes, int]:
-    """Text from the first line that is neither blank nor a comment, and the lines before it.
+def _is_regular(text: bytes, layout: Layout) -> bool:
+    """Whether every line has the columns of the first and an end, in one pass over the text."""
+    characters = np.frombuffer(text, dtype=np.uint8)
+    if layout.separator == b"\t":
+        is_mark = characters <= ord("\n")
+    else:
+        is_mark = (characters == layout.separator[0]) | (characters == ord("\n"))
+    marks = characters[is_mark]
+    if len(marks) % layout.columns or not text.endswith(b"\n"):
+        return False
+    marks = marks.reshape(-1, layout.columns)
+    return bool((marks[:, -1] == ord("\n")).all() and (marks[:, :-1] == layout.separator[0]).all())
 
-    featureCounts writes its command, the GDC its gene model, behind ``# ``.
-    """
-    match = re.match(rb"(?:#[ !%].*\n|[ \t]*\n)*", text)
-    end = match.end() if match else 0
-    return text[end:], text.count(b"\n", 0, end)
 
-
-def _without_blank_lines(
-    text: bytes, separator: bytes, path: Path, *, skipped: int
+def _checked_lines(
+    text: bytes, layout: Layout, first_line: int, path: Path
 ) -> tuple[bytes, pl.Series]:
-    """Lines that all have as many columns as the first, and their 1-based numbers."""
-    unquoted = re.sub(rb'"[^"\n]*"', b'""', text) if b'"' in text else text
-    counts, blank = column_counts(unquoted, separator)
-    wrong = np.flatnonzero((counts != counts[0]) & ~blank)
+    """Lines without blank ones, all with the columns of the first, and their 1-based numbers."""
+    unquoted = _QUOTED.sub(b'""', text) if b'"' in text else text
+    counts, blank = column_counts(unquoted, layout.separator)
+    wrong = np.flatnonzero((counts != layout.columns) & ~blank)
     if len(wrong):
         index = int(wrong[0])
         cut = index == len(counts) - 1 and unterminated(text)
-        raise wrong_columns(path, skipped + index + 1, int(counts[0]), int(counts[index]), cut=cut)
-    numbers = pl.int_range(skipped + 1, skipped + len(counts) + 1, eager=True)
+        raise wrong_columns(path, first_line + index, layout.columns, int(counts[index]), cut=cut)
+    numbers = pl.int_range(first_line, first_line + len(counts), eager=True)
     if not blank.any():
         return text, numbers
-    return re.sub(rb"\n{2,}", b"\n", text), numbers.filter(pl.Series(~blank))
-
-
-def _named_columns(names: list[str], path: Path) -> tuple[int, int, Unit | None]:
-    """Positions of gene and value, and the unit where a name tells it."""
-    for columns, gene_name, value_name in _FIXED_HEADERS:
-        if columns <= set(names):
-            return names.index(gene_name), names.index(value_name), Unit.COUNTS
-    gene = next((i for i, name in enumerate(names) if name in _GENE_COLUMNS), 0)
-    others = [
-        i
-        for i, name in enumerate(names)
-        if i != gene and name not in _ATTRIBUTES and name not in _GENE_COLUMNS
-    ]
-    units = {i: unit for i in others if (unit := _named_unit(names[i]))}
-    for unit in Unit:
-        of_unit = [i for i in others if units.get(i) is unit]
-        if len(of_unit) == 1 and len(units) == len(others):
-            return gene, of_unit[0], unit
-    if len(others) != 1:
-        raise WrongFormat(
-            "the table is not of one patient",
-            where=str(path),
-            expected="one column of values",
-            got=f"{len(others)}",
-            hint="Import a matrix of several patients instead.",
-        )
-    is_feature_counts = names[:6] == ["geneid", "chr", "start", "end", "strand", "length"]
-    return gene, others[0], Unit.COUNTS if is_feature_counts else None
-
-
-def _unnamed_columns(names: list[str], path: Path) -> tuple[int, int, Unit | None]:
-    """HTSeq (gene, maybe its name, count) and STAR (gene, unstranded and two stranded counts)."""
-    if len(names) == _STAR_COLUMNS and all(_is_number(name) for name in names[1:]):
-        return 0, 1, Unit.COUNTS
-    if len(names) in (2, 3) and not _is_number(names[0]):
-        return 0, len(names) - 1, None
-    raise WrongFormat(
-        "the columns have no names",
-        where=str(path),
-        expected="a header, or the columns of STAR or HTSeq",
-        got=f"{len(names)} columns",
-    )
-
-
-def _named_unit(name: str) -> Unit | None:
-    return next((unit for pattern, unit in _UNIT_NAMES if pattern.search(name)), None)
+    return re.sub(rb"\n{2,}", b"\n", text).lstrip(b"\n"), numbers.filter(pl.Series(~blank))
 
 
 def _unit_of_values(values: pl.Series, path: Path) -> Unit:
     """Counts, if all values are whole numbers; nothing else can be told from values alone."""
-    if values.drop_nulls().str.contains(r"^-?\d+(\.0*)?$").all():
+    numbers = values.cast(pl.Float64, strict=False).drop_nulls()
+    if len(numbers) and (numbers == numbers.floor()).all():
         return Unit.COUNTS
     raise WrongFormat(
         "the header does not name the unit of the values",
         where=str(path),
         expected="counts, tpm, fpkm or log2 in the name of the column",
     )
-
-
-def _is_number(text: str) -> bool:
-    return re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?|nan|[-+]?inf", text) is not None

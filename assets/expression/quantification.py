@@ -2,12 +2,12 @@
 
     expression table -> what each row is -> genes and values -> features
 
-Ensembl identifiers lose their version (``ENSG00000141510.17``), symbols stay as given. Rows of
-one gene are summed, which is right for counts, TPM and FPKM; for logarithms it is not, and a table
-of them with a gene twice is refused. Normalisation over patients belongs to ``ml/preprocess.py``.
+Names are those of :mod:`assets.expression.gene_names`. Rows of one gene are summed, which is right
+for counts, TPM and FPKM. For logarithms it is not: a table of them that names a gene twice is
+refused, and names that only the annotation takes for one gene stay as they are. Normalisation over
+patients belongs to ``ml/preprocess.py``.
 """
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,11 @@ import polars as pl
 
 from assets.contracts import Block, Contract, Feature, Modality
 from assets.errors import BadInput, EmptyFile, ImpossibleValue, WrongFormat
-from assets.expression.formats import Quantification, Unit, read_quantification
+from assets.expression.formats import Quantification, read_quantification
+from assets.expression.gene_names import GeneNamer, GeneNames
+from assets.expression.layouts import Unit
 from assets.extraction import BlockValues, Extraction, FeatureValue
+from assets.reference.active import reference_for
 
 #: Largest value that can be measured: reads of one gene, or parts of a million.
 MAX_VALUE = {Unit.COUNTS: 1e10, Unit.TPM: 1.000001e6, Unit.FPKM: 1e9, Unit.LOG2: 64.0}
@@ -32,10 +35,11 @@ CONTRACT = Contract(
         "Gene expression from RNA: one value per gene in the unit of the file, number of genes, "
         "total counts."
     ),
-    code_version="1",
+    code_version="2",
     features=(
         Feature("expression_unit", pl.String(), "1", "unit of the values: counts, tpm, fpkm, log2"),
-        Feature("expression_level", pl.String(), "1", "what a value is of: gene or transcript"),
+        Feature("expression_level", pl.String(), "1",
+                "what a row of the table is of: gene, or transcript (summed to genes)"),
         Feature("expression_genes", pl.Int32(), "1", "genes with a value"),
         Feature("expression_detected_genes", pl.Int32(), "1",
                 "genes with at least one count, TPM or FPKM; null for logarithms"),
@@ -47,13 +51,11 @@ CONTRACT = Contract(
     ),
 )  # fmt: skip
 
-#: Rows before the genes of STAR ReadsPerGene.
-_STAR_SPECIAL = ("N_unmapped", "N_multimapping", "N_noFeature", "N_ambiguous")
 _MISSING = ("", "NA", "N/A", ".", "null")
-_TRANSCRIPT = re.compile(r"(ENS[A-Z]*T\d{11}|NM_|NR_|XM_|XR_)")
+_namer = GeneNamer()
 
 
-def extract(path: Path, *, reference_build: str | None) -> Extraction:  # noqa: ARG001  # the seam
+def extract(path: Path, *, reference_build: str | None) -> Extraction:
     """Features of one expression table.
 
     Parameters
@@ -62,7 +64,8 @@ def extract(path: Path, *, reference_build: str | None) -> Extraction:  # noqa: 
         STAR ReadsPerGene, featureCounts, HTSeq, salmon, RSEM, kallisto, or a table of a gene
         column and a value column whose name says the unit; plain or gzipped.
     reference_build
-        Not used: the tables name genes.
+        Build whose annotation names the genes; GRCh38 if it is not known, because symbols do not
+        depend on the build.
 
     Notes
     -----
@@ -74,63 +77,58 @@ def extract(path: Path, *, reference_build: str | None) -> Extraction:  # noqa: 
     ------
     EmptyFile, TruncatedFile, WrongFormat
         See :func:`assets.expression.formats.read_quantification`; WrongFormat also if a value is no
-        number or a table of logarithms names a gene twice.
+        number, a table of logarithms names a gene twice, or a row is of a transcript whose gene is
+        not told.
     ImpossibleValue
         If a value is not finite, negative (but for logarithms) or over :data:`MAX_VALUE`, or no
         gene has a read.
     """
     found = read_quantification(path)
-    names, is_gene, is_par_copy = _names(found.genes)
-    values, is_missing = _values(found, is_gene, path)
-    kept = is_gene & ~is_par_copy & ~is_missing
-    table = pl.DataFrame({"gene": names, "value": values}).filter(kept)
-    genes = _by_gene(table, found.unit, path)
-    filtered = {
-        "not_a_gene": len(names) - int(is_gene.sum()),
-        "par_y_copy": int((is_gene & is_par_copy).sum()),
-    }
-    failed = {"missing_value": int((is_gene & ~is_par_copy & is_missing).sum())}
-    return Extraction(
-        records=len(names),
-        used=len(table),
-        filtered={reason: number for reason, number in filtered.items() if number},
-        failed={reason: number for reason, number in failed.items() if number},
-        features=_scalars(genes, found.unit, path),
-        blocks={
-            "expression": BlockValues(genes["gene"], genes["value"].cast(pl.Float32).to_numpy())
-        },
-    )
-
-
-def _names(genes: pl.Series) -> tuple[pl.Series, pl.Series, pl.Series]:
-    """Names without version, whether a row is a gene, and whether it is a copy on Y."""
-    gene = pl.col("gene")
-    frame = (
-        genes.fill_null("")
-        .to_frame()
-        .select(
-            gene,
-            is_gene=~(gene.str.starts_with("__") | gene.is_in(_STAR_SPECIAL) | (gene == "")),
-            is_par_copy=gene.str.ends_with("_PAR_Y"),
+    reference = reference_for(reference_build) or reference_for("GRCh38")
+    rows = _namer(found.genes, reference)
+    if rows.unusable is not None:
+        row, what = rows.unusable
+        raise WrongFormat(
+            what,
+            where=f"{path}, line {found.lines[row]}",
+            expected="genes",
+            hint="Give the table of genes, such as quant.genes.sf, or the GTF of the transcripts "
+            "by the setting annotation_grch38.",
         )
+    values, is_missing = _values(found, rows.is_gene, path)
+    missing = int((rows.counts & is_missing).sum()) if is_missing is not None else 0
+    genes = _by_gene(rows, values, is_missing if missing else None, found.unit, path)
+    filtered = {
+        "not_a_gene": len(values) - int(rows.is_gene.sum()),
+        "par_y_copy": int(rows.is_gene.sum()) - len(rows.counted),
+    }
+    numbers = genes["value"].cast(pl.Float32).to_numpy()
+    return Extraction(
+        records=len(values),
+        used=len(rows.counted) - missing,
+        filtered={reason: number for reason, number in filtered.items() if number},
+        failed={"missing_value": missing} if missing else {},
+        features=_scalars(genes, found.unit, rows.level, path),
+        blocks={"expression": BlockValues(genes["gene"], numbers, checked=True)},
+        annotation_version=reference.label if reference else None,
     )
-    names = frame["gene"]
-    if names.str.contains(".", literal=True).any():
-        names = names.str.replace(r"^(ENS[A-Z]*[GT]\d{11})\.\d+.*$", "$1")
-    return names, frame["is_gene"], frame["is_par_copy"]
 
 
-def _values(found: Quantification, is_gene: pl.Series, path: Path) -> tuple[pl.Series, pl.Series]:
-    """Numbers of all rows, and which rows have none."""
-    values = found.values.cast(pl.Float64, strict=False)
+def _values(
+    found: Quantification, is_gene: pl.Series, path: Path
+) -> tuple[pl.Series, pl.Series | None]:
+    """Numbers of all rows, and which rows have none (None: every row has one)."""
+    values = found.values
+    lowest, highest = MIN_LOG2 if found.unit is Unit.LOG2 else 0.0, MAX_VALUE[found.unit]
+    if _all_between(values, lowest, highest):
+        return values, None
     is_missing = values.is_null()
-    if is_missing.any():
-        texts = found.values.str.strip_chars()
+    if values.dtype == pl.String:
+        texts = values.str.strip_chars()
         values = texts.cast(pl.Float64, strict=False)
         is_missing = texts.is_null() | texts.is_in(_MISSING)
     unreadable = values.is_null() & ~is_missing
-    lowest = MIN_LOG2 if found.unit is Unit.LOG2 else 0.0
-    fits = values.is_between(lowest, MAX_VALUE[found.unit]) & values.is_not_nan()
+    fits = values.is_between(lowest, highest) & values.is_not_nan()
     impossible = ~fits.fill_null(value=True)
     rules: tuple[tuple[pl.Series, type[BadInput], str], ...] = (
         (unreadable & is_gene, WrongFormat, "a value is not a number"),
@@ -142,34 +140,55 @@ def _values(found: Quantification, is_gene: pl.Series, path: Path) -> tuple[pl.S
             raise error(
                 what,
                 where=f"{path}, line {line}",
-                expected=f"{found.unit} from {lowest:g} to {MAX_VALUE[found.unit]:g}",
+                expected=f"{found.unit} from {lowest:g} to {highest:g}",
             )
-    return values, is_missing
+    return values, is_missing if is_missing.any() else None
 
 
-def _by_gene(table: pl.DataFrame, unit: Unit, path: Path) -> pl.DataFrame:
+def _all_between(values: pl.Series, lowest: float, highest: float) -> bool:
+    """Whether all values are numbers between two, in the time of two passes over them."""
+    if values.dtype != pl.Float64 or values.null_count() or not len(values):
+        return False
+    numbers = values.to_numpy()
+    return bool(numbers.min() >= lowest and numbers.max() <= highest)  # NaN is neither
+
+
+def _by_gene(
+    rows: GeneNames, values: pl.Series, is_missing: pl.Series | None, unit: Unit, path: Path
+) -> pl.DataFrame:
+    """Columns ``gene`` (unique) and ``value`` of the rows that count and have a value."""
+    kept, names = rows.counts, rows.counted
+    if is_missing is not None:
+        kept = kept & ~is_missing
+        names = rows.names.filter(kept)
+    table = pl.DataFrame({"gene": names, "value": values.filter(kept)})
     if not len(table):
         raise EmptyFile("the table has no value of a gene", where=str(path))
-    if table["gene"].n_unique() == len(table):
+    if rows.are_unique or table["gene"].n_unique() == len(table):
         return table
-    if unit is Unit.LOG2:
+    if unit is not Unit.LOG2:
+        return table.group_by("gene", maintain_order=True).agg(pl.col("value").sum())
+    given = rows.given.filter(kept)
+    if given.n_unique() < len(table):
         raise WrongFormat(
             "a table of logarithms names a gene twice",
             where=str(path),
             hint="Logarithms cannot be summed; give counts, or one row per gene.",
         )
-    return table.group_by("gene", maintain_order=True).agg(pl.col("value").sum())
+    # A name beside the one it would become is kept apart; the others take their symbol.
+    shared = table["gene"].is_duplicated()
+    apart = given.zip_with(shared, table["gene"])
+    return table.with_columns((apart if apart.n_unique() == len(table) else given).alias("gene"))
 
 
-def _scalars(genes: pl.DataFrame, unit: Unit, path: Path) -> dict[str, FeatureValue]:
+def _scalars(genes: pl.DataFrame, unit: Unit, level: str, path: Path) -> dict[str, FeatureValue]:
     values = genes["value"].to_numpy()
     total = float(values.sum())
     if unit is not Unit.LOG2 and total == 0:
         raise ImpossibleValue("no gene has a read", where=str(path))
-    is_transcript = _TRANSCRIPT.match(genes["gene"][0]) is not None
     return {
         "expression_unit": unit.value,
-        "expression_level": "transcript" if is_transcript else "gene",
+        "expression_level": level,
         "expression_genes": len(genes),
         "expression_detected_genes": (
             None if unit is Unit.LOG2 else int(np.count_nonzero(values >= DETECTED_FROM))

@@ -1,1 +1,1 @@
-"""Genomics: variant and fusion calls to features."""
+"""Genomics: small variants, structural variants, copy numbers and fusions to features."""

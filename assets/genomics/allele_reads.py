@@ -33,6 +33,10 @@ from assets.errors import ImpossibleValue
 
 #: No position of any assay is read more often; a larger number is not a depth.
 MAX_READS = 1e9
+#: Values of DP4, the longest list that does not grow with the alleles.
+_STRAND_VALUES = 4
+#: Keys of FORMAT above which a sample is not taken apart; merges of ten callers have eighty.
+MAX_KEYS = 256
 
 _COUNTS = ("AD", "DP", "RD", "RO", "AO", "AU", "CU", "GU", "TU", "TAR", "TIR", "NR", "NV", "DP4")
 _FRACTIONS = ("AF", "VAF", "FA", "FREQ", "VF")
@@ -54,8 +58,9 @@ def with_allele_reads(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
     Returns
     -------
     ``frame`` with ``depth`` (reads, Float64, null if the file does not say), ``vaf`` (0 to 1, null
-    likewise), ``in_genotype`` (whether GT names the allele; null without a called GT) and
-    ``readable`` (False where a value is not a number or the sample has more values than FORMAT).
+    likewise), ``in_genotype`` (whether GT names the allele; null without a called GT, and where
+    the VAF answers it) and ``readable`` (False where a value is not a number, a key has more values
+    than the record has alleles, or the sample more than FORMAT or :data:`MAX_KEYS`).
 
     Raises
     ------
@@ -63,15 +68,19 @@ def with_allele_reads(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
         If a count is negative, over :data:`MAX_READS` or not finite, or a fraction is not within
         0 to 1.
     """
-    layouts = {text: text.split(":") for text in frame["format"].unique()}
-    values = frame["sample"].str.split(":")
-    readable = values.list.len() <= _per_format(frame, {t: len(k) for t, k in layouts.items()})
+    layouts = {text: text.split(":", MAX_KEYS)[:MAX_KEYS] for text in frame["format"].unique()}
+    sizes = {text: text.count(":") + 1 for text in layouts}
+    most = _per_format(frame, sizes)
+    # Counted before it is split: a long sample beside many alternates would be split for each.
+    size = frame["sample"].str.count_matches(":", literal=True) + 1
+    readable = (size <= most) & (size <= MAX_KEYS)
+    values = frame["sample"].set(~readable, None).str.split(":")
     parsed = {}
     for key in (*_COUNTS, *_FRACTIONS):
         texts = _texts(frame, values, layouts, key)
         if texts is None:
             continue
-        lists, is_number = _numbers(texts)
+        lists, is_number = _numbers(texts, frame["alleles"])
         upper = 1.0 if key in _FRACTIONS else MAX_READS
         if key == "FREQ":
             lists = lists.list.eval(pl.element() / 100)
@@ -84,7 +93,9 @@ def with_allele_reads(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
         (pl.Series([None], dtype=pl.String).new_from_index(0, len(frame))
          if genotype is None else genotype).alias("GT"),
     )  # fmt: skip
-    reads = work.select(**_depth_and_fraction(parsed), in_genotype=_in_genotype())
+    reads = work.with_columns(**_depth_and_fraction(parsed)).select(
+        "depth", "vaf", in_genotype=_in_genotype()
+    )
     _refuse_impossible_fraction(reads["vaf"], frame["line"], path)
     return frame.with_columns(*reads.get_columns(), readable.alias("readable"))
 
@@ -110,13 +121,28 @@ def _texts(
     return texts.set(texts == ".", None)
 
 
-def _numbers(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Numbers of comma-separated values (null for ``.``), and whether all of them are numbers."""
-    written = texts.str.replace_all("%", "", literal=True).str.split(",")
+def _numbers(texts: pl.Series, alternates: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Numbers of comma-separated values (null for ``.``), and whether all of them are numbers.
+
+    A key with more values than any meaning of it has is null and no number: it is never taken
+    apart, so that a line of millions of values costs no more than its text.
+    """
+    most = alternates.clip(_STRAND_VALUES - 1) + 1
+    is_long = texts.str.count_matches(",", literal=True) >= most
+    if is_long.any():
+        texts = texts.set(is_long, None)
+    if texts.str.contains("%", literal=True).any():
+        texts = texts.str.replace_all("%", "", literal=True)
+    written = texts.str.split(",")
     lists = written.cast(pl.List(pl.Float64), strict=False)
-    numbers = lists.list.len() - lists.list.eval(pl.element().is_null().cast(pl.UInt32)).list.sum()
-    is_number = numbers + written.list.count_matches(".") == written.list.len()
-    return lists, is_number.fill_null(value=True)
+    is_number = _known(lists) + written.list.count_matches(".") == written.list.len()
+    return lists, is_number.fill_null(value=True) & ~is_long.fill_null(value=False)
+
+
+def _known(lists: pl.Series) -> pl.Series:
+    """Number of values that are not null."""
+    missing = lists.list.eval(pl.element().is_null().cast(pl.UInt32)).list.sum()
+    return lists.list.len() - missing
 
 
 def _depth_and_fraction(parsed: dict[str, pl.Series]) -> dict[str, pl.Expr]:
@@ -154,7 +180,8 @@ def _depth_and_fraction(parsed: dict[str, pl.Series]) -> dict[str, pl.Expr]:
 def _from_allele_depths(value: Callable[..., pl.Expr]) -> list[tuple[pl.Expr, pl.Expr]]:
     """AD with the reference (one more value than alternates), and AD without it."""
     size = pl.col("AD").list.len()
-    complete = pl.col("AD").list.drop_nulls().list.len() == size
+    missing = pl.col("AD").list.eval(pl.element().is_null().cast(pl.UInt32)).list.sum()
+    complete = missing == 0
     every = pl.when(complete & (size == pl.col("alleles") + 1)).then(pl.col("AD").list.sum())
     without = pl.when(complete & (size == pl.col("alleles")))
     return [
@@ -177,7 +204,9 @@ def _fraction(key: str) -> pl.Expr:
 
 
 def _in_genotype() -> pl.Expr:
-    named = pl.col("GT").str.extract_all(r"\d+")
+    """Asked only where no fraction is known, which spares most files the search in each GT."""
+    genotype = pl.when(pl.col("vaf").is_null()).then(pl.col("GT"))
+    named = genotype.str.extract_all(r"\d+")
     return pl.when(named.list.len() > 0).then(named.list.contains(pl.col("allele").cast(pl.String)))
 
 

@@ -6,6 +6,7 @@ A table with only a header is a negative result: every flag is False, every coun
 with one unknown partner (``KMT2A`` with ``.``) counts as a rearrangement of the other.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from assets.genomics.fusion_panel import (
     defining_pair,
     fusion_name,
 )
+from assets.genomics.genes import current_symbol
+from assets.reference.active import reference_for
+from assets.reference.tables import Reference
 
 #: Reads and read pairs that a call needs; where the table gives none, the call stands.
 MIN_SUPPORTING_READS = 2
@@ -37,7 +41,7 @@ CONTRACT = Contract(
         "Gene fusions called from RNA: fusions and rearrangements that define entities of blood "
         "cancers, number of fusions, supporting reads, fusions per partner gene."
     ),
-    code_version="1",
+    code_version="2",
     features=(
         Feature("fusion_count", _COUNT, "1", "different fusions"),
         Feature("fusion_defining_count", _COUNT, "1", "different fusions of the panel"),
@@ -46,9 +50,11 @@ CONTRACT = Contract(
                 "different fusions that keep the reading frame; null if the caller never tells"),
         Feature("fusion_max_reads", pl.Float64(), "reads",
                 "most reads and pairs that support one call; null if the table gives none"),
-        *(Feature(fusion_name(*pair), _FLAG, "1", f"{fusion_name(*pair)}, either product")
+        *(Feature(fusion_name(*pair), _FLAG, "1", f"{fusion_name(*pair)}, either product",
+                  is_finding=True)
           for pair in DEFINING_FUSIONS),
-        *(Feature(f"{gene}_rearranged", _FLAG, "1", f"{gene} fused with any or an unknown partner")
+        *(Feature(f"{gene}_rearranged", _FLAG, "1", f"{gene} fused with any or an unknown partner",
+                  is_finding=True)
           for gene in REARRANGED_GENES),
     ),
     blocks=(Block("fusion_partner", "gene", "1", "fusions with the gene as a partner", fill=0.0),),
@@ -70,7 +76,7 @@ class _Fusion:
         return {gene for gene in (self.five, self.three) if gene}
 
 
-def extract(path: Path, *, reference_build: str | None) -> Extraction:  # noqa: ARG001  # the seam
+def extract(path: Path, *, reference_build: str | None) -> Extraction:
     """Features of the gene fusions in the table of a caller.
 
     Parameters
@@ -79,7 +85,8 @@ def extract(path: Path, *, reference_build: str | None) -> Extraction:  # noqa: 
         Table with or without calls, plain or gzipped, of a caller of
         :data:`assets.genomics.fusion_layouts.LAYOUTS`.
     reference_build
-        Not used: the callers name genes.
+        Build whose annotation knows the names and identifiers of the partners; GRCh38 if it is not
+        known, because symbols do not depend on the build.
 
     Notes
     -----
@@ -97,9 +104,11 @@ def extract(path: Path, *, reference_build: str | None) -> Extraction:  # noqa: 
     calls = read_calls(path)
     filtered: Counter[str] = Counter()
     failed: Counter[str] = Counter()
+    reference = reference_for(reference_build) or reference_for("GRCh38")
+    symbols = _symbols(calls, reference)
     fusions = []
     for call in calls:
-        fusion = _fusion(call)
+        fusion = _fusion(call, symbols)
         if not call.readable:
             failed["unreadable_reads"] += 1
         elif reason := _reason(call, fusion, calls[0].sample):
@@ -113,17 +122,25 @@ def extract(path: Path, *, reference_build: str | None) -> Extraction:  # noqa: 
         failed=dict(failed),
         features=_scalars(fusions),
         blocks={"fusion_partner": _partners(fusions)},
+        annotation_version=reference.label if reference else None,
     )
 
 
-def _fusion(call: FusionCall) -> _Fusion:
+def _symbols(calls: Sequence[FusionCall], reference: Reference | None) -> dict[str, str]:
+    """HGNC symbol of every partner; one that the annotation does not have keeps its name."""
+    names = sorted({name for call in calls for name in (*call.five, *call.three)})
+    written = pl.Series("name", names, dtype=pl.String)
+    known = reference.symbols_of(written).to_list() if reference else [None] * len(names)
+    pairs = zip(names, known, strict=True)
+    return {name: symbol or current_symbol(name) for name, symbol in pairs}
+
+
+def _fusion(call: FusionCall, symbols: dict[str, str]) -> _Fusion:
     """Take the panel's pair where overlapping genes leave a choice, else the likeliest genes."""
-    pairs = [(five, three) for five in call.five for three in call.three]
+    fives, threes = ([symbols[name] for name in side] for side in (call.five, call.three))
+    pairs = itertools.product(fives, threes)
     known = next((pair for pair in pairs if defining_pair(*pair)), None)
-    five, three = known or (
-        call.five[0] if call.five else None,
-        call.three[0] if call.three else None,
-    )
+    five, three = known or (fives[0] if fives else None, threes[0] if threes else None)
     defining = defining_pair(*known) if known else None
     return _Fusion(five, three, defining, call.reads, call.in_frame)
 

@@ -13,8 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from assets.errors import ImpossibleValue, WrongFormat
-from assets.genomics.fusion_layouts import LAYOUTS, FusionLayout
-from assets.genomics.genes import current_symbol
+from assets.genomics.fusion_layouts import HEADERLESS, LAYOUTS, FusionLayout
 from assets.textfiles import (
     column_counts,
     describe,
@@ -26,6 +25,13 @@ from assets.textfiles import (
 #: Farthest gene that stands for a breakpoint between genes, in base pairs (Arriba lists both
 #: neighbours with their distance).
 MAX_FLANK_BP = 100_000
+
+#: Largest table of one patient, its lines and columns: callers list thousands of candidates at
+#: most, DRAGEN with the names of all their reads.
+MAX_TEXT_BYTES, MAX_CALLS, MAX_COLUMNS = 64 << 20, 100_000, 1_000
+
+#: Genes of one side that are read; no more overlap anywhere.
+MAX_NAMES = 50
 
 _UNKNOWN = {"", ".", "?", "-", "NA", "N/A", "NAN", "UNKNOWN", "NONE"}
 _SYMBOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,39}")
@@ -82,10 +88,25 @@ def read_calls(path: Path) -> list[FusionCall]:
     ImpossibleValue
         If a number of reads is negative or not finite.
     """
-    text = read_table(path).lstrip(b"\n")
+    text = read_table(path, MAX_TEXT_BYTES)
+    if text.count(b"\n") > MAX_CALLS:
+        raise WrongFormat(
+            "a fusion table of more calls than a patient has",
+            where=str(path),
+            expected=f"at most {MAX_CALLS} lines",
+        )
+    start = len(text) - len(text.lstrip(b"\n"))
+    first_line, text = start + 1, text[start:]
     head = text.split(b"\n", 1)[0]
+    for first, names in HEADERLESS:
+        if first.match(head):
+            first_line -= 1
+            head = "\t".join(names).encode()
+            text = head + b"\n" + text
     separator = "\t" if b"\t" in head else ","
-    frame = _table(text, separator, path)
+    if head.count(separator.encode()) > MAX_COLUMNS:
+        raise WrongFormat("not a fusion table", where=str(path), got=describe(text[:4096]))
+    frame = _table(text, separator, first_line, path)
     columns = {name.lstrip("#").strip().lower(): name for name in frame.columns}
     layout = next((one for one in LAYOUTS if one.required <= columns.keys()), None)
     if layout is None:
@@ -113,9 +134,9 @@ def _columns_used(layout: FusionLayout) -> list[str]:
     ]
 
 
-def _table(text: bytes, separator: str, path: Path) -> pl.DataFrame:
+def _table(text: bytes, separator: str, first_line: int, path: Path) -> pl.DataFrame:
     """All columns as text, with ``line``; blank lines are left out."""
-    lines = _checked_lines(text, separator, path)
+    lines = _checked_lines(text, separator, first_line, path)
     try:
         frame = pl.read_csv(
             re.sub(rb"\n{2,}", b"\n", text),
@@ -132,7 +153,7 @@ def _table(text: bytes, separator: str, path: Path) -> pl.DataFrame:
     return frame.fill_null("").with_columns(pl.Series("line", lines, dtype=pl.Int64))
 
 
-def _checked_lines(text: bytes, separator: str, path: Path) -> list[int]:
+def _checked_lines(text: bytes, separator: str, first_line: int, path: Path) -> list[int]:
     """Numbers of the lines that are neither blank nor the header."""
     unquoted = re.sub(rb'"[^"\n]*"', b'""', text) if separator == "," else text
     counts, blank = column_counts(unquoted, separator.encode())
@@ -141,8 +162,8 @@ def _checked_lines(text: bytes, separator: str, path: Path) -> list[int]:
     for index in kept:
         if counts[index] != expected:
             cut = index == len(counts) - 1 and unterminated(text)
-            raise wrong_columns(path, index + 1, expected, int(counts[index]), cut=cut)
-    return [index + 1 for index in kept[1:]]
+            raise wrong_columns(path, first_line + index, expected, int(counts[index]), cut=cut)
+    return [first_line + index for index in kept[1:]]
 
 
 def _call(row: dict[str, str], layout: FusionLayout, path: Path) -> FusionCall:
@@ -176,19 +197,19 @@ def _partners(row: dict[str, str], layout: FusionLayout) -> tuple[tuple[str, ...
 
 
 def _genes(text: str) -> tuple[str, ...]:
-    """Genes of one side, the likeliest first, by their HGNC symbols.
+    """Genes of one side as the caller names them, the likeliest first.
 
     ``BCR^ENSG00000186716.15`` (STAR-Fusion), ``AF127577.4;LINC02246`` (DRAGEN, overlapping genes)
     and ``AC112492.1(83716),DCAF8L1(218)`` (Arriba, neighbours of a breakpoint between genes).
     """
     sides = []
-    for part in re.split(r"[;,]", text):
+    for part in re.split(r"[;,]", text, maxsplit=MAX_NAMES)[:MAX_NAMES]:
         name, _, distance = part.strip().partition("(")
         symbol = name.partition("^")[0]
         far = int(distance[:-1]) if re.fullmatch(r"\d{1,9}\)", distance) else 0
         known = symbol.upper() not in _UNKNOWN and _SYMBOL.fullmatch(symbol)
         if known and far <= MAX_FLANK_BP:
-            sides.append((far, current_symbol(symbol)))
+            sides.append((far, symbol))
     return tuple(symbol for _, symbol in sorted(sides, key=lambda side: side[0]))
 
 

@@ -3,9 +3,11 @@
 References
 ----------
 STAR-Fusion wiki "Output"; Arriba "Output files"; FusionCatcher manual; DRAGEN "Gene fusion
-detection"; JAFFA wiki "Output"; Haas et al., Genome Biology 2019 (the other callers).
+detection"; JAFFA wiki "Output"; Haas et al., Genome Biology 2019 (the other callers). FusionHunter
+and MapSplice, which write no table with named genes per column, are not read.
 """
 
+import re
 from dataclasses import dataclass
 
 
@@ -135,6 +137,39 @@ LAYOUTS = (
         frame="down_fusion_part_frame-shift_or_not",
     ),
     FusionLayout(
+        "nFuse",
+        frozenset({"gene_name1", "gene_name2", "span_count", "splitreads_count"}),
+        ("gene_name1", "gene_name2"),
+        "",
+        ("span_count", "splitreads_count"),
+        read_through=("readthrough", "y"),
+    ),
+    FusionLayout(
+        "ChimPipe",
+        frozenset({"gnnamesa", "gnnamesb", "nbspanningreads", "nbconsistentpe"}),
+        ("gnnamesa", "gnnamesb"),
+        "",
+        ("nbspanningreads", "nbconsistentpe"),
+        passing=("filtered", frozenset({"0"})),
+        read_through=("type", "readthrough"),
+    ),
+    FusionLayout(
+        "ChimeraScan",
+        frozenset({"genes5p", "genes3p", "total_frags", "spanning_frags"}),
+        ("genes5p", "genes3p"),
+        "",
+        ("total_frags",),
+        read_through=("type", "read_through"),
+    ),
+    FusionLayout(
+        "TopHat-Fusion",
+        frozenset({"tophat_gene1", "tophat_gene2", "spanning_reads", "spanning_pairs"}),
+        ("tophat_gene1", "tophat_gene2"),
+        "",
+        ("spanning_reads", "spanning_pairs"),
+        sample="sample",
+    ),
+    FusionLayout(
         "PRADA",
         frozenset({"gene_a", "gene_b", "discordant_n", "jsr_n"}),
         ("gene_a", "gene_b"),
@@ -142,3 +177,16 @@ LAYOUTS = (
         ("discordant_n", "jsr_n"),
     ),
 )
+
+#: First line of a caller that writes no header -> the columns it has. Without a line such a table
+#: is an empty file, not a negative result.
+HEADERLESS = (
+    (
+        # sample, gene, chromosome, position, gene, chromosome, position, three counts
+        re.compile(rb"[^\t\n]+(?:\t[^\t\n]+\t(?:chr)?[\dXYM]{1,2}T?\t\d+){2}(?:\t\d+){3}\t[\d.]+$"),
+        (
+            "sample", "tophat_gene1", "chrom1", "position1", "tophat_gene2", "chrom2", "position2",
+            "spanning_reads", "spanning_pairs", "pairs_beside", "score",
+        ),
+    ),
+)  # fmt: skip

@@ -1,13 +1,18 @@
 """Which column of a VCF is the tumour.
 
-    header -> tumour_sample -> index of the column
+    header -> tumour_sample -> index of the column -> same_specimen -> columns of other callers
 
 Callers name and order their samples differently; the rules stand in the order of their certainty.
+A merge of several callers has a column of the tumour for each of them.
 """
 
+import itertools
 import re
 
 from assets.genomics.vcf import VcfHeader
+
+#: Most columns of one specimen that are read beside the first.
+MAX_MERGED = 16
 
 _TUMOUR = re.compile(
     r"tumou?r|cancer|primary|metasta|relapse|leuk(a)?emi|malignan|diagnosis|blast"
@@ -15,12 +20,20 @@ _TUMOUR = re.compile(
     re.IGNORECASE,
 )
 _NORMAL = re.compile(
-    r"normal|germ_?line|control|remission|fibroblast|saliva|skin|^n$|[-_.]n$|TCGA-\w{2}-\w{4}-1\d",
+    r"(?<!ab)normal|germ_?line|control|remission|fibroblast|saliva|buccal|skin|^n$|[-_.]n$"
+    r"|TCGA-\w{2}-\w{4}-1\d",
     re.IGNORECASE,
 )
 _RNA = re.compile(r"(^|[-_.])rna", re.IGNORECASE)
 _SAMPLE_KEYS = re.compile(r"##(?:tumor|tumour)_sample(?:_name)?=(.+)", re.IGNORECASE)
 _NORMAL_KEY = re.compile(r"##normal_sample(?:_name)?=(.+)", re.IGNORECASE)
+#: What a merge adds to the name of a sample: ``2:TUMOR`` (BCFtools), ``TUMOR.mutect2`` (GATK).
+_MERGED = re.compile(
+    r"^\d{1,3}:|[-_.:](mutect|mutect2|strelka|strelka2|varscan|varscan2|vardict|lofreq|muse|radia"
+    r"|somaticsniper|sniper|pindel|freebayes|dragen|tnscope|octopus|platypus|scalpel|lancet|caveman"
+    r"|gatk|deepvariant|deepsomatic|clairs)(_?(snvs?|indels?))?$",
+    re.IGNORECASE,
+)
 _DERIVED = re.compile(r"##PEDIGREE=<(?:ID|Derived)=([^,>]+),Original=([^,>]+)")
 
 
@@ -46,10 +59,10 @@ def tumour_sample(header: VcfHeader) -> int:
     for line in header.meta:
         if (match := _DERIVED.match(line)) and match[1] in samples:
             return samples.index(match[1])
-    described = {name: f"{name} {_sample_text(header.meta, name)}" for name in samples}
-    tumours = [name for name in samples if _TUMOUR.search(described[name])]
+    told = _sample_texts(header.meta)
+    tumours = [name for name in samples if _says(_TUMOUR, name, told)]
     tumours = [name for name in tumours if not _NORMAL.search(name)] or tumours
-    not_normal = [name for name in samples if not _NORMAL.search(described[name])]
+    not_normal = [name for name in samples if not _says(_NORMAL, name, told)]
     for candidates in (tumours, not_normal):
         from_dna = [name for name in candidates if not _RNA.search(name)] or candidates
         if len(from_dna) == 1:
@@ -58,11 +71,28 @@ def tumour_sample(header: VcfHeader) -> int:
     return samples.index(last)
 
 
+def same_specimen(header: VcfHeader, sample: int) -> tuple[int, ...]:
+    """Other columns of the specimen of a column, which a merge of callers names after it."""
+    base = _MERGED.sub("", header.samples[sample])
+    others = (
+        index
+        for index, name in enumerate(header.samples)
+        if index != sample and _MERGED.sub("", name) == base
+    )
+    return tuple(itertools.islice(others, MAX_MERGED))
+
+
 def _last_match(pattern: re.Pattern[str], meta: tuple[str, ...]) -> str | None:
     matches = [match[1].strip() for line in meta if (match := pattern.match(line))]
     return matches[-1] if matches else None
 
 
-def _sample_text(meta: tuple[str, ...], name: str) -> str:
-    start = f"##SAMPLE=<ID={name},"
-    return next((line[len(start) :] for line in meta if line.startswith(start)), "")
+def _sample_texts(meta: tuple[str, ...]) -> dict[str, str]:
+    """What the ``##SAMPLE`` lines say of each sample."""
+    lines = (line for line in meta if line.startswith("##SAMPLE=<ID="))
+    pairs = (line.removeprefix("##SAMPLE=<ID=").partition(",") for line in lines)
+    return {name: text for name, _, text in pairs}
+
+
+def _says(pattern: re.Pattern[str], name: str, told: dict[str, str]) -> bool:
+    return bool(pattern.search(name) or pattern.search(told.get(name, "")))

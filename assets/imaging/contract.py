@@ -4,11 +4,13 @@ import re
 
 import polars as pl
 
-from assets.contracts import Contract, Feature, Modality
-from assets.imaging.settings import Settings, load_settings
+from assets.contracts import Block, Contract, Feature, Modality
+from assets.imaging.settings import load_settings
 
-#: Settings of the feature table; another choice is another code version.
+#: Settings unless others are chosen; their features are columns of the table.
 SETTINGS = "default107"
+#: Features of filtered images, which only some settings have: a vector per row.
+FILTERED = "ct_filtered"
 
 _UNITS = {
     "MeshVolume": "mm^3", "VoxelVolume": "mm^3", "SurfaceArea": "mm^2",
@@ -30,10 +32,14 @@ _CLASSES = {
 
 #: How a scan and its row were made: columns before the radiomic features.
 COVARIATES = (
-    Feature("settings_version", pl.String(), "1", "Radiomics settings and their version"),
-    Feature("mask_voxels", pl.Int64(), "1", "Voxels of the tumour mask"),
-    Feature("mask_source", pl.String(), "1", "Segmentation it came from: rtstruct, seg or volume"),
-    Feature("slices", pl.Int64(), "1", "Slices of the CT series"),
+    Feature("settings_version", pl.String(), "1",
+            "Radiomics settings, their version, and the rule that chose the mask", is_setting=True),
+    Feature("mask_voxels", pl.Int64(), "1", "Voxels of the tumour mask", is_setting=True),
+    Feature("mask_source", pl.String(), "1",
+            "Segmentation it came from: rtstruct, seg or volume", is_setting=True),
+    Feature("burned_in_suspected", pl.Boolean(), "1",
+            "Whether a picture may have text in it; null if nobody looked", is_setting=True),
+    Feature("slices", pl.Int64(), "1", "Slices of the CT series", is_setting=True),
     Feature("manufacturer", pl.String(), "1", "Vendor of the scanner"),
     Feature("scanner_model", pl.String(), "1", "Model of the scanner, where it is a known one"),
     Feature("kernel", pl.String(), "1", "Reconstruction kernel"),
@@ -41,28 +47,34 @@ COVARIATES = (
     Feature("slice_spacing_mm", pl.Float64(), "mm", "Distance of slices, from their positions"),
     Feature("pixel_spacing_mm", pl.Float64(), "mm", "Edge length of a pixel"),
     Feature("tube_voltage_kv", pl.Float64(), "kV", "Peak tube voltage"),
-)
-
-
-def ct_contract(settings: Settings) -> Contract:
-    """Contract of a table of radiomic features under ``settings``."""
-    return Contract(
-        table="ct_features",
-        modality=Modality.CT,
-        description="Radiomic features of the tumour on CT, with how the scan was made.",
-        code_version=f"1-{settings.label}",
-        features=(*COVARIATES, *(_feature(name) for name in settings.feature_names())),
-    )
+)  # fmt: skip
 
 
 def _feature(name: str) -> Feature:
-    image, kind, short = name.split("_")
+    _, kind, short = name.split("_")
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", short).lower()
-    shown = "" if image == "original" else f" of the image filtered by {image}"
     unit = "bit" if short.endswith("Entropy") else _UNITS.get(short, "1")
     if kind == "shape" and short.endswith(("Length", "Diameter", "Column", "Row", "Slice")):
         unit = "mm"
-    return Feature(name, pl.Float64(), unit, f"{words.capitalize()}{shown} ({_CLASSES[kind]})")
+    return Feature(name, pl.Float64(), unit, f"{words.capitalize()} ({_CLASSES[kind]})")
 
 
-CONTRACT = ct_contract(load_settings(SETTINGS))
+#: Names of the features that are columns; all others stand in the vector.
+SCALARS = load_settings(SETTINGS).feature_names()
+
+CONTRACT = Contract(
+    table="ct_features",
+    modality=Modality.CT,
+    description="Radiomic features of the tumour on CT, with how the scan was made.",
+    code_version="2",
+    features=(*COVARIATES, *map(_feature, SCALARS)),
+    blocks=(
+        Block(
+            FILTERED,
+            "ct_feature",
+            "1",
+            "Radiomic features of filtered images (wavelet, Laplacian of Gaussian)",
+            fill=float("nan"),
+        ),
+    ),
+)

@@ -14,8 +14,8 @@ __all__ = ["CONTRACT", "extract"]
 def extract(path: Path, *, reference_build: str | None) -> Extraction:
     """Radiomic features of the tumour in a folder of DICOM files, or of one image and its mask.
 
-    Records are the series of the folder. The mask is chosen by the default rule, see
-    :class:`assets.imaging.rules.MaskRule`.
+    Records are the series of the folder. Settings and the rule of the mask are those that intake
+    wrote into it, see :mod:`assets.imaging.copies`; else the defaults.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def extract(path: Path, *, reference_build: str | None) -> Extraction:
     assets.errors.BadInput
         If the study cannot be used; :mod:`assets.imaging.errors` lists why.
     """
-    from assets.imaging.study import extract_folder  # noqa: PLC0415  (imaging libraries take 2 s)
+    from assets.imaging.study import extract_landed  # noqa: PLC0415  (imaging libraries take 2 s)
 
     del reference_build
-    return extract_folder(path).extraction()
+    return extract_landed(path)

@@ -12,6 +12,9 @@ longitudinal temporal information with modified dates.
 
 import re
 
+#: Shorter secrets can be guessed.
+SHORTEST_KEY_BYTES = 16
+
 #: Numbers and structure of images, segmentations and contours; kept as they are.
 NUMBERS = frozenset({
     "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
@@ -73,6 +76,7 @@ TEXTS = {
         "PatientPosition": "HFS|HFP|HFDR|HFDL|FFS|FFP|FFDR|FFDL",
         "PhotometricInterpretation": "MONOCHROME[12]",
         "RescaleType": "HU|US",
+        "Units": "HU|BQML|CNTS|SUVBW",
         "LossyImageCompression": "0[01]",
         "BurnedInAnnotation": "YES|NO",
         "ScanOptions": "HELICAL MODE|AXIAL MODE|HELIX|HELICAL|AXIAL|NONE",
@@ -86,8 +90,6 @@ TEXTS = {
         "RTROIInterpretedType": "GTV|CTV|PTV|ORGAN|EXTERNAL|AVOIDANCE|CONTROL|NONE",
         "CodingSchemeDesignator": "SCT|SRT|DCM|SNM3|99SDM|UCUM",
         "CodeValue": r"\d{5,18}|[A-Z]-[0-9A-F]{4,6}",
-        "CodeMeaning": "Neoplasm|Neoplasm, Primary|Mass|Lesion|Nodule|Tumou?r|Organ|Tissue"
-        "|Morphologically [Aa](?:lter|bnormal)(?:ed)? [Ss]tructure|Anatomical [Ss]tructure|Lung",
         "ContentTime": _TIME,
         "StudyTime": _TIME,
         "SeriesTime": _TIME,
@@ -97,14 +99,21 @@ TEXTS = {
     }.items()
 }
 
-#: Names of structures, kept if made of these words and numbers: the study's rules go by them.
-LABELS = frozenset({"SegmentLabel", "ROIName"})
-_WORD = (
-    "gtv|ctv|ptv|itv|tumou?rs?|mass|lesions?|nodules?|neoplasm|cancer|primary|metastas[ei]s|node"
-    "|lymph|o?edema|lungs?|heart|liver|spine|cord|oesophagus|esophagus|bone|body|external|left"
-    r"|right|upper|middle|lower|lobe|total|all|ct|mr|pet|segment|roi|seg|[lrpntsv]|(?<!\d)\d{1,3}(?!\d)"
+#: Names of structures; only words of these stay, as the rules for masks go by them.
+LABELS = frozenset({"SegmentLabel", "ROIName", "CodeMeaning"})
+_STRUCTURE = re.compile(
+    r"gtv[-_ ]?n(?![a-z])|gtv|ctv|ptv|itv|tumou?r|mass|lesion|nodule|neoplasm|neoplas|cancer"
+    r"|carcinoma|carcinom|sarcoma|sarcom|malignan|primary|metastas[ei]s|metast|node|lymph|oedema"
+    r"|edema|ring|margin|necro|(?<![a-z])ln(?![a-z])|lung|heart|liver|spine|cord|bone|body"
+    r"|external|left|right|upper|middle|lower|lobe|organ|tissue|(?<!\d)\d{1,3}(?!\d)",
+    re.IGNORECASE,
 )
-LABEL = re.compile(rf"(?:{_WORD})(?:[-_ .]?(?:{_WORD}))*", re.IGNORECASE)
+
+
+def structure_label(text: str) -> str:
+    """Name of a structure without what is no word for one: ``GTV Doe 2`` becomes ``GTV 2``."""
+    return " ".join(match[0] for match in _STRUCTURE.finditer(text)) or "structure"
+
 
 #: Attributes that a file must have though nothing is left to say (type 2 of the standard).
 EMPTY = (

@@ -12,37 +12,37 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import SimpleITK as sitk
 from pydicom import DataElement, Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID
 
 from assets.errors import SettingsError
+from assets.imaging.burned_in import burned_in
 from assets.imaging.covariates import kernel, manufacturer, scanner_model
 from assets.imaging.deid_rules import (
     CLASS_UIDS,
     DATES,
     EMPTY,
     INSTANCE_UIDS,
-    LABEL,
     LABELS,
     NUMBERS,
     SEQUENCES,
+    SHORTEST_KEY_BYTES,
     TEXTS,
+    structure_label,
 )
-from assets.imaging.dicom_files import DicomFile, read_object, readable, save, scan
+from assets.imaging.dicom_files import Scan, read_object, readable, save, scan
+from assets.imaging.ready import read_pair
 from assets.imaging.series import CT_CLASSES
 from assets.imaging.targets import is_segmentation
 
 METHOD = "PS3.15 basic profile by allow-list; dates shifted, UIDs replaced"
 #: Dates move back by up to ten years.
 LONGEST_SHIFT_DAYS = 3650
-_SHORTEST_KEY_BYTES = 16
-#: Corner of an image in which text is written, as a share of its edges.
-_CORNER = 0.15
-#: Saturated pixels that look like letters, and their distance from the background.
-_INK_PIXELS, _INK_CONTRAST = 12, 500
 
 
 @dataclass
@@ -68,6 +68,10 @@ class DeidentificationReport:
     left_out: Counter[str] = field(default_factory=Counter)
     burned_in: Counter[str] = field(default_factory=Counter)
 
+    def as_json(self) -> dict[str, Any]:
+        """The counts by name, as they lie beside the copy."""
+        return {name: n if name == "files" else dict(n) for name, n in vars(self).items()}
+
 
 @dataclass(frozen=True)
 class Pseudonym:
@@ -79,6 +83,8 @@ class Pseudonym:
         Pseudonym, as in the samplesheet.
     key
         Secret of the installation, at least 16 bytes.
+    labels
+        Names of structures that stay as they are, because the rule for masks asks for them.
 
     Raises
     ------
@@ -88,11 +94,12 @@ class Pseudonym:
 
     patient_id: str
     key: bytes
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(self.key) < _SHORTEST_KEY_BYTES:
+        if len(self.key) < SHORTEST_KEY_BYTES:
             raise SettingsError(
-                "the key for pseudonyms is too short", expected=f"{_SHORTEST_KEY_BYTES} bytes",
+                "the key for pseudonyms is too short", expected=f"{SHORTEST_KEY_BYTES} bytes",
                 got=f"{len(self.key)}",
             )  # fmt: skip
 
@@ -117,6 +124,11 @@ class Pseudonym:
             return None
         return moved.strftime("%Y%m%d")
 
+    def label(self, original: str) -> str:
+        """Name of a structure in the copy."""
+        asked_for = {name.casefold() for name in self.labels}
+        return original if original.strip().casefold() in asked_for else structure_label(original)
+
 
 def deidentify_folder(source: Path, target: Path, pseudonym: Pseudonym) -> DeidentificationReport:
     """Write a de-identified copy of a patient's CT and segmentation files.
@@ -135,10 +147,15 @@ def deidentify_folder(source: Path, target: Path, pseudonym: Pseudonym) -> Deide
     assets.errors.BadInput
         If a file is damaged or the files belong to several patients.
     """
+    return deidentify_files(scan(source), target, pseudonym)
+
+
+def deidentify_files(found: Scan, target: Path, pseudonym: Pseudonym) -> DeidentificationReport:
+    """De-identified copy of files that were listed before, see :func:`deidentify_folder`."""
     report = DeidentificationReport()
     ranks: dict[str, int] = {}
     written: Counter[int] = Counter()
-    for file in scan(source).files:
+    for file in found.files:
         if file.text("SOPClassUID") not in CT_CLASSES and not is_segmentation(file):
             report.left_out["not_ct_or_segmentation"] += 1
             continue
@@ -150,6 +167,29 @@ def deidentify_folder(source: Path, target: Path, pseudonym: Pseudonym) -> Deide
         save(dataset, target / f"{rank:02d}" / f"{written[rank]:05d}.dcm")
         report.files += 1
     return report
+
+
+def deidentify_pair(image: Path, mask: Path, target: Path) -> DeidentificationReport:
+    """Write a ready image and its mask anew, without names and free texts.
+
+    Parameters
+    ----------
+    image, mask
+        Volumes on one grid, see :func:`assets.imaging.ready.read_pair`.
+    target
+        Existing folder; the files are called ``image.nrrd`` and ``mask.nrrd``.
+
+    Raises
+    ------
+    assets.errors.BadInput
+        If they cannot be used.
+    """
+    hu, inside, grid = read_pair(image, mask)
+    sitk.WriteImage(grid.image(hu), str(target / "image.nrrd"), useCompression=True)
+    sitk.WriteImage(
+        grid.image(inside.astype(np.uint8)), str(target / "mask.nrrd"), useCompression=True
+    )
+    return DeidentificationReport(files=2)
 
 
 def deidentified(dataset: Dataset, pseudonym: Pseudonym, report: DeidentificationReport) -> Dataset:
@@ -203,14 +243,14 @@ def _allowed(element: DataElement, pseudonym: Pseudonym) -> object | None:
     if keyword in CLASS_UIDS:
         # The name of a UID that the standard does not know is the UID itself.
         return text if UID(text).name != text else None
+    if keyword in LABELS:
+        return pseudonym.label(text)
     return pseudonym.date(text) if keyword in DATES else _allowed_text(element, text)
 
 
 def _allowed_text(element: DataElement, text: str) -> object | None:
     keyword = element.keyword
     value: object = element.value
-    if keyword in LABELS:
-        return text if LABEL.fullmatch(text) else "structure"
     if keyword in _NORMALISED:
         return _NORMALISED[keyword](text)
     if keyword in TEXTS:
@@ -225,47 +265,3 @@ _NORMALISED = {
     "ManufacturerModelName": scanner_model,
     "ConvolutionKernel": kernel,
 }
-
-
-def burned_in(file: DicomFile, clean: Dataset) -> list[str]:
-    """Reasons to suspect text in the picture of a file; empty for none.
-
-    Parameters
-    ----------
-    file
-        The original.
-    clean
-        Its copy, with pixels.
-    """
-    reasons = []
-    if file.text("BurnedInAnnotation") == "YES":
-        reasons.append("said_to_have_burned_in_annotation")
-    if {"SECONDARY", "SCREEN SAVE", "SCREENSAVE"} & set(file.header.get("ImageType") or ()):
-        reasons.append("secondary_image")
-    if any(0x6000 <= tag.group <= 0x601E for tag in file.header.keys()):  # noqa: PLR2004, SIM118
-        reasons.append("overlay_plane_removed")
-    syntax = clean.file_meta.TransferSyntaxUID
-    if file.text("SOPClassUID") in CT_CLASSES and not syntax.is_compressed:
-        bits = int(clean.get("BitsAllocated", 0))
-        if bits in (8, 16) and _has_ink(clean, bits):
-            reasons.append("letters_in_a_corner")
-    return reasons
-
-
-def _has_ink(clean: Dataset, bits: int) -> bool:
-    """Whether the corners of an image, where there is air, hold saturated pixels."""
-    kind = f"<{'i' if clean.PixelRepresentation else 'u'}{bits // 8}"
-    rows, columns = int(clean.Rows), int(clean.Columns)
-    stored = np.frombuffer(clean.PixelData, kind)[: rows * columns].reshape(rows, columns)
-    high, wide = max(1, int(rows * _CORNER)), max(1, int(columns * 3 * _CORNER))
-    parts = [
-        stored[:high, :wide],
-        stored[:high, -wide:],
-        stored[-high:, :wide],
-        stored[-high:, -wide:],
-    ]
-    return any(
-        (part == stored.max()).sum() >= _INK_PIXELS
-        and float(stored.max()) - float(np.median(part)) > _INK_CONTRAST
-        for part in parts
-    )

@@ -17,13 +17,11 @@
     ├── MaskOffGrid             segmented pixels that do not lie on the voxels of the CT
     ├── MaskOutsideCT           segmented voxels beyond the CT
     └── MaskTooSmall            too few voxels or dimensions for radiomics
-    StudyError
-    └── MixedSettings           feature rows of different radiomics settings in one frame
 
 All are permanent: the same study fails the same way until somebody replaces it.
 """
 
-from assets.errors import BadInput, StudyError
+from assets.errors import BadInput
 
 
 class DamagedFile(BadInput):
@@ -88,7 +86,3 @@ class MaskOutsideCT(BadInput):
 
 class MaskTooSmall(BadInput):
     """A segmentation too small to describe."""
-
-
-class MixedSettings(StudyError):
-    """Feature rows computed with different radiomics settings."""

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
+
+from assets.errors import SettingsError
 
 
 class Rule(StrEnum):
@@ -31,3 +34,27 @@ class MaskRule:
 
     rule: Rule = Rule.TUMOUR
     names: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Rule as settings and rows write it: ``largest``, ``named:GTV-1,GTV-2``.
+
+        Raises
+        ------
+        SettingsError
+            If there is no such rule, or names stand where none belong, or are missing.
+        """
+        rule, _, listed = text.partition(":")
+        names = tuple(name.strip() for name in listed.split(",") if name.strip())
+        if rule not in set(Rule) or bool(names) != (rule == Rule.NAMED):
+            raise SettingsError(
+                "no such rule for masks",
+                expected="tumour, latest, largest, all, or named:NAME,NAME",
+                got=text,
+            )
+        return cls(Rule(rule), names)
+
+    @property
+    def label(self) -> str:
+        """The rule as :meth:`parse` reads it."""
+        return f"{self.rule}:{','.join(self.names)}" if self.names else str(self.rule)

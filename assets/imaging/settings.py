@@ -6,7 +6,6 @@ Setting, image type and feature class are those of PyRadiomics' parameter files;
 out features by pattern. A change of a file needs a new ``version``: rows keep it.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cache
@@ -17,7 +16,6 @@ from typing import Any
 import yaml
 
 from assets.errors import SettingsError
-from assets.imaging.errors import MixedSettings
 
 #: Feature class -> features that PyRadiomics 3.0.1 computes unless told otherwise.
 FEATURES = {
@@ -153,29 +151,3 @@ def load_settings(name: str) -> Settings:
     found = yaml.safe_load(file.read_text(encoding="utf-8"))
     parameters = {k: found[k] for k in ("setting", "imageType", "featureClass") if k in found}
     return Settings(found["name"], found["version"], parameters, tuple(found.get("exclude", ())))
-
-
-def refuse_mixed_settings(labels: Iterable[str | None], where: str) -> None:
-    """Refuse rows of a frame that were computed with different settings.
-
-    Parameters
-    ----------
-    labels
-        Column ``settings_version`` of the rows; None where the assay was not performed.
-    where
-        Name of the frame or table.
-
-    Raises
-    ------
-    MixedSettings
-        If there is more than one.
-    """
-    found = sorted({label for label in labels if label is not None})
-    if len(found) > 1:
-        raise MixedSettings(
-            "radiomic features of different settings cannot be compared",
-            where=where,
-            expected="one settings version",
-            got=", ".join(found),
-            hint="Extract all patients with the same settings.",
-        )

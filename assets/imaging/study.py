@@ -5,20 +5,21 @@
 Several masks of one CT cost one reading and one filtering.
 """
 
-from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from assets.errors import OncoFrameError, WrongFormat
 from assets.extraction import Extraction, FeatureValue
 from assets.imaging.contract import COVARIATES, SETTINGS
+from assets.imaging.copies import Order, read_order
 from assets.imaging.covariates import covariates
 from assets.imaging.dicom_files import scan
+from assets.imaging.features import CtFeatures
 from assets.imaging.mask import read_mask
+from assets.imaging.overlay import overlay
 from assets.imaging.radiomics import compute_features
 from assets.imaging.ready import find_pair, read_pair
 from assets.imaging.rules import MaskRule
@@ -53,61 +54,6 @@ class CtStudy:
     scan_covariates: dict[str, FeatureValue] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class CtFeatures:
-    """Features of one study under one settings version.
-
-    Parameters
-    ----------
-    settings
-        Radiomics settings.
-    slices, mask_voxels
-        Size of the CT series and of the mask.
-    series
-        Every series of the folder and what became of it.
-    repairs
-        What was put right -> number of files.
-    covariates
-        Name -> value: how the scan and its row were made.
-    radiomics
-        Name -> value: features of the tumour.
-    """
-
-    settings: Settings
-    slices: int
-    mask_voxels: int
-    series: tuple[SeriesAccount, ...]
-    repairs: dict[str, int]
-    covariates: dict[str, FeatureValue]
-    radiomics: dict[str, float | None]
-
-    def extraction(self) -> Extraction:
-        """The features with the account of the series, as the driver takes them."""
-        unused = Counter(account.reason for account in self.series if not account.used)
-        return Extraction(
-            records=len(self.series),
-            used=sum(account.used for account in self.series),
-            filtered=dict(unused),
-            failed={},
-            features={**self.covariates, **self.radiomics},
-        )
-
-    def as_json(self) -> dict[str, Any]:
-        """What ``oncoframe extract ct`` prints."""
-        return {
-            "modality": "ct",
-            "status": "performed",
-            "series": [asdict(account) for account in self.series],
-            "slices": self.slices,
-            "mask_voxels": self.mask_voxels,
-            "settings": self.settings.name,
-            "settings_version": self.settings.label,
-            "repairs": self.repairs,
-            "covariates": self.covariates,
-            "features": self.radiomics,
-        }
-
-
 def read_study(folder: Path, rule: MaskRule | None = None) -> CtStudy:
     """CT volume and tumour mask of a folder of DICOM files.
 
@@ -140,8 +86,36 @@ def read_study(folder: Path, rule: MaskRule | None = None) -> CtStudy:
     )
 
 
-def extract_folder(folder: Path) -> CtFeatures:
-    """Features of a folder under the settings of the feature table: DICOM, or one ready pair.
+def extract_landed(folder: Path) -> Extraction:
+    """Features of a folder as intake copied it, read as intake says; of another one by default.
+
+    Raises
+    ------
+    assets.errors.BadInput
+        If the study cannot be used, or intake refused it.
+    """
+    order = read_order(folder) if folder.is_dir() else None
+    if order is None:
+        return extract_folder(folder).extraction()
+    found = extract_folder(folder, settings=order.settings, rule=order.rule)
+    return _with_order(found.extraction(), order)
+
+
+def _with_order(found: Extraction, order: Order) -> Extraction:
+    suspected: dict[str, FeatureValue] = {"burned_in_suspected": order.burned_in_suspected}
+    return replace(
+        found,
+        features={**found.features, **suspected},
+        notes={**found.notes, "deidentification": order.deidentification},
+    )
+
+
+def extract_folder(
+    folder: Path, *, settings: str = SETTINGS, rule: MaskRule | None = None
+) -> CtFeatures:
+    """Features of a folder: DICOM in any layout, or one ready pair of image and mask.
+
+    Parameters are those of :func:`extract_dicom`.
 
     Raises
     ------
@@ -149,7 +123,9 @@ def extract_folder(folder: Path) -> CtFeatures:
         If the study cannot be used.
     """
     pair = find_pair(folder) if folder.is_dir() else None
-    return extract_volume(*pair) if pair else extract_dicom(folder)
+    if pair:
+        return extract_volume(*pair, settings=settings, rule=rule)
+    return extract_dicom(folder, settings=settings, rule=rule)
 
 
 def extract_dicom(
@@ -174,11 +150,16 @@ def extract_dicom(
         If there are no such settings.
     """
     chosen = load_settings(settings)
-    return _described(read_study(folder, rule), chosen, str(folder))
+    return _described(read_study(folder, rule), chosen, rule or MaskRule(), str(folder))
 
 
 def extract_volume(
-    image: Path, mask: Path, *, settings: str = SETTINGS, label: int | None = None
+    image: Path,
+    mask: Path,
+    *,
+    settings: str = SETTINGS,
+    label: int | None = None,
+    rule: MaskRule | None = None,
 ) -> CtFeatures:
     """Features of the region of a ready mask.
 
@@ -190,6 +171,8 @@ def extract_volume(
         Name of radiomics settings.
     label
         Value of the mask inside, see :func:`assets.imaging.ready.read_pair`.
+    rule
+        Recorded with the features; a ready mask is taken as it is.
 
     Raises
     ------
@@ -201,7 +184,8 @@ def extract_volume(
     chosen = load_settings(settings)
     hu, inside, grid = read_pair(image, mask, label)
     account = (SeriesAccount("volume", 2, used=True, reason="image_and_mask"),)
-    return _described(CtStudy(Volume(hu, grid), inside, "volume", account), chosen, str(mask))
+    study = CtStudy(Volume(hu, grid), inside, "volume", account)
+    return _described(study, chosen, rule or MaskRule(), str(mask))
 
 
 def write_volumes(study: CtStudy, folder: Path, *, source_sha256: str) -> tuple[Path, Path]:
@@ -233,7 +217,7 @@ def write_volumes(study: CtStudy, folder: Path, *, source_sha256: str) -> tuple[
     return image, mask
 
 
-def _described(study: CtStudy, settings: Settings, where: str) -> CtFeatures:
+def _described(study: CtStudy, settings: Settings, rule: MaskRule, where: str) -> CtFeatures:
     try:
         found = compute_features(study.volume.image, {where: study.mask}, settings)[where]
     except OncoFrameError as error:
@@ -241,7 +225,7 @@ def _described(study: CtStudy, settings: Settings, where: str) -> CtFeatures:
         raise
     grid = study.volume.grid
     made: dict[str, FeatureValue] = {
-        "settings_version": settings.label,
+        "settings_version": f"{settings.label}/{rule.label}",
         "mask_voxels": int(study.mask.sum()),
         "mask_source": study.source,
         "slices": grid.shape[0],
@@ -257,4 +241,5 @@ def _described(study: CtStudy, settings: Settings, where: str) -> CtFeatures:
         study.volume.repairs or {},
         {feature.name: made.get(feature.name) for feature in COVARIATES},
         found,
+        overlay(study.volume.hu, study.mask, grid),
     )

@@ -16,7 +16,8 @@ from assets.imaging.errors import NoMask
 from assets.imaging.rules import MaskRule, Rule
 
 _NOT_THE_TUMOUR = re.compile(
-    r"o?edema|node|lymph|(?:^|[^a-z])ln(?:[^a-z]|$)|gtv[-_ ]?n|ctv|ptv|itv|ring|margin|necro"
+    r"o?edema|node|lymph|(?:^|[^a-z])ln(?:[^a-z]|$)|gtv[-_ ]?n(?![a-z])|ctv|ptv|itv|ring|margin"
+    r"|necro"
 )
 _GROSS_TUMOUR_VOLUME = re.compile(r"gtv")
 _TUMOUR = re.compile(r"tumou?r|neoplas|carcinom|sarcom|cancer|mass|lesion|nodule|malignan|metast")

@@ -1,6 +1,6 @@
 """Landing assets: Dagster glue only; the work is in ``samplesheet.py`` and ``intake.py``.
 
-samplesheet.csv -> landed_files (a row per file, with its hash) -> partitions of the patients
+samplesheet.csv -> CT de-identified -> landed_files (a row per file, with its hash) -> partitions
 """
 
 from datetime import UTC, datetime
@@ -10,8 +10,8 @@ import dagster as dg
 from assets.hashing import content_hash
 from assets.lake import Lake
 from assets.landing.intake import SCHEMA, TABLE, take_in
-from assets.landing.samplesheet import read_samplesheet
 from orchestration.groups import OWNERS, group
+from orchestration.landing_zone import make_copies, open_zone
 from orchestration.metadata import table_schema
 from orchestration.partitions import PATIENTS
 from orchestration.progress import Progress
@@ -34,12 +34,14 @@ def landed_files(
 ) -> dg.MaterializeResult[None]:
     """Files of the landing zone: one row per patient, assay and date, with the file's hash.
 
-    Reads the samplesheet, refuses it as a whole if a row is wrong, hashes what is new or changed,
-    and makes every patient of the sheet a partition.
+    Reads the samplesheet, refuses it as a whole if a row is wrong, puts de-identified copies in
+    place of CT folders, hashes what is new or changed, and makes every patient of the sheet a
+    partition.
     """
-    sheet = read_samplesheet(settings.require_landing(), mrn_key=settings.mrn_secret())
+    zone = open_zone(settings)
+    make_copies(zone, lake, settings, progress)
     with progress.count("landed_files") as report:
-        snapshot = take_in(lake, sheet, now=datetime.now(tz=UTC), progress=report)
+        snapshot = take_in(lake, zone.sheet, now=datetime.now(tz=UTC), progress=report)
     patients = snapshot["patient_id"].unique().sort().to_list()
     context.instance.add_dynamic_partitions(PATIENTS.name, patients)
     return dg.MaterializeResult(

@@ -19,6 +19,7 @@ import polars as pl
 from assets.contracts import UTC_TIME, Modality, Status
 from assets.errors import FileMissing, SamplesheetError, Unavailable
 from assets.landing import files
+from assets.reference.builds import normalise_build
 
 SAMPLESHEET = "samplesheet.csv"
 COLUMNS = (
@@ -85,8 +86,10 @@ def read_samplesheet(landing: str, *, mrn_key: bytes | None = None) -> pl.DataFr
     )
     _refuse(_path_problems(rows), sheet)
     empty_to_null = pl.col("reference_build", "tool", "site").replace("", None)
+    builds = {name: normalise_build(name) for name in rows["reference_build"].unique() if name}
     return (
-        rows.with_columns(empty_to_null)
+        rows.with_columns(pl.col("reference_build").replace(builds))
+        .with_columns(empty_to_null)
         .select(COLUMNS)
         .cast(SCHEMA)
         .sort("patient_id", "modality", "collected_on")
@@ -242,15 +245,20 @@ def _absolute_paths(rows: pl.DataFrame, landing: str) -> pl.Series:
 
 
 def _path_problems(rows: pl.DataFrame) -> list[tuple[int, str]]:
-    with_file = rows.filter(pl.col("path") != "").select("row", "path")
+    with_file = rows.filter(pl.col("path") != "").select("row", "path", "modality")
     paths = with_file["path"]
     with ThreadPoolExecutor(_LOOKERS) as lookers:
         look = lookers.map if paths.str.starts_with(files.S3).any() else map
         gone = pl.Series(look(_is_gone, paths), dtype=pl.Boolean)
     return [
-        (row, f"column path names {path}, which does not exist")
-        for row, path in with_file.filter(gone).iter_rows()
+        (row, f"column path names {_shown(path, kind)}, which does not exist")
+        for row, path, kind in with_file.filter(gone).iter_rows()
     ]
+
+
+def _shown(path: str, modality: str) -> str:
+    """Path in a message; folders of CT studies are called after patients, and the row is named."""
+    return "a folder" if modality == Modality.CT else path
 
 
 def _is_gone(path: str) -> bool:

@@ -1,14 +1,19 @@
 """Models: Dagster glue only; training is in ``ml/training.py``, tracking in ``ml/registry.py``.
 
 training_frame/<study> -> trained_model/<study> (cross-validated, logged to MLflow)
+                       -> report/<study> (one HTML page)
 """
 
+from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 import dagster as dg
 
+from assets.models.pages import write_page
 from ml.study import load_study, study_names
+from ml.survival_training import train_survival
 from ml.training import train
 from orchestration.groups import SCIENCE_OWNERS, group
 from orchestration.progress import Progress
@@ -34,39 +39,90 @@ def _trained_model(study_name: str) -> dg.AssetsDefinition:
         progress: dg.ResourceParam[Progress],
     ) -> dg.MaterializeResult[None]:
         # MLflow takes seconds to load, which a run without training does not spend.
-        from ml.registry import log_training  # noqa: PLC0415
+        from ml.registry import log_survival, log_training  # noqa: PLC0415
 
         frame_id = _latest_frame(context.instance, frame_key)
+        frame = settings.frames_dir / frame_id
+        store: dict[str, Any] = {
+            "database": settings.mlflow_db,
+            "artifacts": settings.mlflow_artifacts,
+            "code_version": version("oncoframe"),
+            "tags": {"dagster_run_id": context.run.run_id},
+        }
         with progress.count(f"train {study_name}") as report:
-            result = train(
-                study,
-                settings.frames_dir / frame_id,
-                workers=settings.workers,
-                progress=lambda done, total, _what: report(done, total),
-            )
-        mlflow_run_id = log_training(
-            result,
-            database=settings.mlflow_db,
-            artifacts=settings.mlflow_artifacts,
-            code_version=version("oncoframe"),
-            tags={"dagster_run_id": context.run.run_id},
+            fitted = partial(_count, report)
+            workers = settings.workers
+            if study.label.kind == "survival":
+                survival = train_survival(study, frame, workers=workers, progress=fitted)
+                summary, columns = survival.as_dict(), survival.best.feature_count
+                mlflow_run_id = log_survival(survival, **store)
+            else:
+                trials = settings.mlflow_db.with_name("trials.db")
+                result = train(study, frame, workers=workers, trials=trials, progress=fitted)
+                summary, columns = result.as_dict(), result.best.feature_count
+                mlflow_run_id = log_training(result, **store)
+        # The MLflow run is tagged with this run; so either leads to the other.
+        context.instance.add_run_tags(context.run.run_id, {"mlflow_run_id": mlflow_run_id})
+        return _materialized(frame_id, mlflow_run_id, summary, columns)
+
+    return trained_model
+
+
+def _report(study_name: str) -> dg.AssetsDefinition:
+    study = load_study(study_name)
+
+    @dg.asset(
+        key=["report", study_name],
+        deps=[dg.AssetKey(["trained_model", study_name])],
+        group_name=group("models"),
+        owners=SCIENCE_OWNERS,
+        kinds={"html"},
+        description=f"Report on the newest model, one page: {study.title}",
+        code_version="1",
+    )
+    def report(settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
+        from ml.registry import newest_training  # noqa: PLC0415
+
+        training = newest_training(study_name, database=settings.mlflow_db)
+        file = write_page(
+            training, frames_dir=settings.frames_dir, reports_dir=settings.reports_dir
         )
-        summary = result.as_dict()
         return dg.MaterializeResult(
             metadata={
-                "frame_id": frame_id,
-                "mlflow_run_id": mlflow_run_id,
-                "dagster/row_count": len(result.labels),
-                "columns": result.best.feature_count,
-                "hash": frame_id,
-                "accuracy": result.best.evaluation.metrics["accuracy"].value,
-                "macro_f1": result.best.evaluation.metrics["macro_f1"].value,
-                "comparison": dg.MetadataValue.md(_markdown(summary)),
-                "result": dg.MetadataValue.json({**summary, "mlflow_run_id": mlflow_run_id}),
+                "html": dg.MetadataValue.path(file),
+                "mlflow_run_id": training.run_id,
+                "frame_id": training.frame_id,
             }
         )
 
-    return trained_model
+    return report
+
+
+def _count(report: Callable[[int, int], None], done: int, total: int, _what: str) -> None:
+    report(done, total)
+
+
+def _materialized(
+    frame_id: str, mlflow_run_id: str, summary: dict[str, Any], columns: int
+) -> dg.MaterializeResult[None]:
+    best = summary["best"]
+    return dg.MaterializeResult(
+        metadata={
+            "frame_id": frame_id,
+            "mlflow_run_id": mlflow_run_id,
+            "dagster/row_count": best["patients"],
+            "columns": columns,
+            "hash": frame_id,
+            **{name: best[name] for name in _shown(summary)},
+            "comparison": dg.MetadataValue.md(_markdown(summary)),
+            "result": dg.MetadataValue.json({**summary, "mlflow_run_id": mlflow_run_id}),
+        }
+    )
+
+
+def _shown(summary: dict[str, Any]) -> tuple[str, ...]:
+    """Metrics that stand beside a model in tables."""
+    return ("accuracy", "macro_f1") if "accuracy" in summary["best"] else ("concordance",)
 
 
 def _latest_frame(instance: dg.DagsterInstance, key: dg.AssetKey) -> str:
@@ -80,17 +136,20 @@ def _latest_frame(instance: dg.DagsterInstance, key: dg.AssetKey) -> str:
 
 def _markdown(summary: dict[str, Any]) -> str:
     """Result table as the Dagster UI shows it."""
-    lines = ["| recipe | modalities | accuracy | macro F1 |", "| --- | --- | --- | --- |"]
+    shown = _shown(summary)
+    heads = ["recipe", "modalities", *(name.replace("macro_f1", "macro F1") for name in shown)]
+    lines = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
     for row in summary["recipes"]:
         cells = [
             f"{row[name]:.3f} [{row[f'{name}_ci'][0]:.3f}, {row[f'{name}_ci'][1]:.3f}]"
-            for name in ("accuracy", "macro_f1")
+            for name in shown
         ]
-        lines.append(f"| {row['recipe']} | {row['modalities']} | {cells[0]} | {cells[1]} |")
+        lines.append(f"| {' | '.join([row['recipe'], row['modalities'], *cells])} |")
     return "\n".join(lines)
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """One asset per study file."""
-    return dg.Definitions(assets=[_trained_model(name) for name in study_names()])
+    """One model and one report per study file."""
+    makers = (_trained_model, _report)
+    return dg.Definitions(assets=[make(name) for name in study_names() for make in makers])

@@ -21,7 +21,13 @@ from assets.landing import intake
 from assets.ledger import Outcome
 
 #: Columns of a feature row that say under which settings it was computed.
-SETTINGS_COLUMNS = ("settings_version", "reference_build", "expression_unit", "expression_level")
+SETTINGS_COLUMNS = (
+    "settings_version",
+    "reference_build",
+    "annotation_version",
+    "expression_unit",
+    "expression_level",
+)
 
 
 @dataclass(frozen=True)
@@ -171,8 +177,10 @@ def _target(contracts: Sequence[Contract], feature: str) -> _Target:
             for each in contract.blocks
             if bracket and position.endswith("]") and block == each.name
         ]
-    if len(found) == 1:
-        return found[0]
+    # Of a biomarker and what one assay says of it, the latter names its file.
+    findings = [t for t in found if isinstance(t.about, Feature) and t.about.is_finding]
+    if len(findings or found) == 1:
+        return (findings or found)[0]
     tables = ", ".join(target.contract.table for target in found)
     raise StudyError(
         f"no feature table has {feature}" if not found else f"{len(found)} tables have {feature}",

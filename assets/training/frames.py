@@ -27,12 +27,12 @@ from assets.lake import Lake, dictionary_table
 from assets.training.population import COHORT, LABELS, Population, select_population
 from assets.training.served import served_rows
 from assets.training.sidecar import FRAME, SIDECAR, frame_columns, read_sidecar
-from ml.frame import FrameColumn
+from ml.frame import SITES, FrameColumn
 from ml.guards import refuse_label_columns, refuse_late_columns, refuse_mixed, verdict
 from ml.study import Study
 
 #: Changes whenever the same tables and study would give another frame.
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 _ID_DIGITS = 16
 
 #: Entities (patient_id, event_timestamp, known_by) and table versions -> joined columns, in the
@@ -168,7 +168,7 @@ class FrameBuilder:
             "content_sha256": content_hash(frame),
             "code_version": CODE_VERSION,
         }
-        self._write(frame, sidecar, contracts, versions)
+        self._write(frame, population.sites, sidecar, contracts, versions)
         return sidecar
 
     def _refuse_mixed(
@@ -197,6 +197,7 @@ class FrameBuilder:
     def _write(
         self,
         frame: pl.DataFrame,
+        sites: pl.DataFrame,
         sidecar: dict[str, Any],
         contracts: Sequence[Contract],
         versions: dict[str, int | None],
@@ -207,6 +208,7 @@ class FrameBuilder:
             made = Path(scratch) / sidecar["frame_id"]
             made.mkdir()
             frame.write_parquet(made / FRAME, compression="zstd", statistics=False)
+            sites.write_parquet(made / SITES)
             for axis in _axes(contracts):
                 dictionary = self.lake.dictionary(axis, version=versions[dictionary_table(axis)])
                 dictionary.write_parquet(made / f"{dictionary_table(axis)}.parquet")

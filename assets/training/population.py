@@ -34,10 +34,13 @@ class Population:
         ``patient_id``, ``index_timestamp``, ``label``; sorted by patient.
     excluded
         ``patient_id``, ``reason``; sorted by patient.
+    sites
+        ``patient_id``, ``site`` of the members; tells patients apart, never a feature.
     """
 
     members: pl.DataFrame
     excluded: pl.DataFrame
+    sites: pl.DataFrame
 
 
 def select_population(
@@ -73,7 +76,7 @@ def select_population(
         return latest_rows(rows, by=by, known_by=known_by).collect()
 
     cohort = newest(COHORT, ("patient_id",)).select(
-        "patient_id", "exclusion_reason", index_timestamp="event_timestamp"
+        "patient_id", "exclusion_reason", "site", index_timestamp="event_timestamp"
     )
     labels = (
         newest(LABELS, ("patient_id", "label_name", "label_version"))
@@ -93,8 +96,11 @@ def select_population(
             f"{count} {why}" for why, count in excluded["reason"].value_counts().iter_rows()
         )
         raise StudyError("no patient is left", where=f"study {study.name}", got=reasons)
+    members = members.sort("patient_id")
     return Population(
-        members.select("patient_id", "index_timestamp", "label").sort("patient_id"), excluded
+        members.select("patient_id", "index_timestamp", "label"),
+        excluded,
+        members.select("patient_id", "site"),
     )
 
 

@@ -63,7 +63,7 @@ def frame_columns(contracts: Sequence[Contract]) -> dict[str, dict[str, Any]]:
                     "unit": feature.unit,
                     "description": feature.description,
                     "known": feature.known.value,
-                    "kind": "scalar",
+                    "kind": "setting" if feature.is_setting else "scalar",
                 }
         for block in contract.blocks:
             if block.known is Known.AT_INDEX:

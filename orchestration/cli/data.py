@@ -1,11 +1,10 @@
-"""Commands on data: simulate, import, run, retry, status.
+"""Commands on data: simulate, run, retry, status; import has a module of its own.
 
 landing zone -> run -> status -> retry
 """
 
 from collections import Counter
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +13,7 @@ import typer
 from assets import ledger
 from assets.lake import Lake
 from assets.ledger import Outcome
+from orchestration.cli import importing
 from orchestration.cli.output import QUARANTINED, AsJson, Home, command, table
 from orchestration.settings import Settings
 
@@ -22,20 +22,11 @@ if TYPE_CHECKING:
 
     from orchestration.pipeline import Pipeline, RunReport
 
+#: Patients with a CT in a simulated cohort; few, as each costs a second.
+CT_PATIENTS = 4
+
 commands = typer.Typer()
-
-
-class Importer(StrEnum):
-    """Public downloads that can be converted."""
-
-    BEATAML = "beataml"
-
-
-class Specimens(StrEnum):
-    """Which specimens of a patient are landed."""
-
-    INITIAL = "initial"
-    ALL = "all"
+commands.add_typer(importing.commands, name="import")
 
 
 @commands.command()
@@ -44,6 +35,7 @@ def simulate(
     patients: Annotated[int, typer.Option(min=1, help="Number of patients.")] = 60,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 1,
     corrupt: Annotated[int, typer.Option(min=0, help="Patients with one broken file each.")] = 0,
+    ct: Annotated[int, typer.Option(min=0, help="Patients who also get a CT.")] = CT_PATIENTS,
     as_json: AsJson = False,
 ) -> None:
     """Write a synthetic leukemia cohort in real file formats, with its truth in truth.json.
@@ -55,36 +47,9 @@ def simulate(
     with command(as_json=as_json) as output:
         with output.progress() as progress, progress.count("simulate") as report:
             summary = write_cohort(
-                folder, patients=patients, seed=seed, corrupt=corrupt, progress=report
+                folder, patients=patients, seed=seed, corrupt=corrupt, ct=ct, progress=report
             )
         output.say(f"{patients} patients in {folder}; run them: oncoframe run --landing {folder}")
-        output.result(asdict(summary))
-
-
-@commands.command(name="import")
-def import_(
-    name: Annotated[Importer, typer.Argument(help="Which download it is.")],
-    source: Annotated[Path, typer.Argument(help="Folder of the download.")],
-    landing: Annotated[Path, typer.Option(help="Landing zone to write.")],
-    specimens: Annotated[
-        Specimens, typer.Option(help="The initial specimen of a patient, or also later ones.")
-    ] = Specimens.INITIAL,
-    as_json: AsJson = False,
-) -> None:
-    """Convert a public download into a landing zone.
-
-    Example: oncoframe import beataml ~/downloads/beataml2 --landing landing
-    """
-    from assets.landing.importers.beataml import import_beataml
-
-    importers = {Importer.BEATAML: import_beataml}
-    with command(as_json=as_json) as output:
-        with output.progress() as progress, progress.count(f"import {name}") as report:
-            summary = importers[name](source, landing, specimens=specimens.value, progress=report)
-        counts = table(f"Imported from {source}", ["what"], ["count"])
-        for key, value in asdict(summary).items():
-            counts.add_row(key, str(value))
-        output.say(counts, f"Run it: oncoframe run --landing {landing}")
         output.result(asdict(summary))
 
 

@@ -30,6 +30,10 @@ def extract(
     image: Annotated[Path | None, typer.Option(help="Ready CT volume (NIfTI, NRRD).")] = None,
     mask: Annotated[Path | None, typer.Option(help="Ready mask on the grid of --image.")] = None,
     settings: Annotated[str | None, typer.Option(help="Radiomics settings of a CT.")] = None,
+    mask_rule: Annotated[
+        str | None,
+        typer.Option(help="Which segmentation: tumour, latest, largest, all, named:A,B."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Read one file and show its features and what became of every record.
@@ -49,7 +53,7 @@ def extract(
             if given is not None and not given.exists():
                 raise FileMissing("the file is not there", where=str(given))
         if modality is Modality.CT:
-            _show_ct(output, path, image, mask, settings)
+            _show_ct(output, path, image, mask, settings=settings, mask_rule=mask_rule)
         else:
             _show(output, modality, path or Path(), genome)
 
@@ -102,18 +106,24 @@ def _in_worker(modality: Modality, path: Path, genome: str | None) -> Extraction
 
 
 def _show_ct(
-    output: Output, path: Path | None, image: Path | None, mask: Path | None, settings: str | None
+    output: Output,
+    path: Path | None,
+    image: Path | None,
+    mask: Path | None,
+    *,
+    settings: str | None,
+    mask_rule: str | None,
 ) -> None:
     from assets.imaging.contract import SETTINGS
-    from assets.imaging.study import extract_dicom, extract_folder, extract_volume
+    from assets.imaging.rules import MaskRule
+    from assets.imaging.study import extract_folder, extract_volume
 
     name = settings or SETTINGS
+    rule = MaskRule.parse(mask_rule) if mask_rule else None
     if image is not None and mask is not None:
-        found = extract_volume(image, mask, settings=name)
-    elif settings is None:
-        found = extract_folder(path or Path())
+        found = extract_volume(image, mask, settings=name, rule=rule)
     else:
-        found = extract_dicom(path or Path(), settings=name)
+        found = extract_folder(path or Path(), settings=name, rule=rule)
     about: dict[str, Any] = found.as_json()
     shown = table(f"CT features, {about['settings']}", ["feature"], ["value"])
     for feature, value in about["features"].items():

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from orchestration.cli import data, explain, extract, studies
+from orchestration.cli import biomarkers, data, drift, explain, extract, report, studies
 from orchestration.cli.output import AsJson, Home, command
 from orchestration.settings import PROJECT, Settings
 
@@ -30,7 +30,10 @@ app = typer.Typer(
 app.add_typer(data.commands)
 app.add_typer(extract.commands)
 app.add_typer(studies.commands)
+app.add_typer(report.commands)
+app.add_typer(drift.commands)
 app.add_typer(explain.commands)
+app.add_typer(biomarkers.commands, name="biomarkers")
 
 
 @app.command()
@@ -54,7 +57,10 @@ def demo(
         settings = Settings.load(home=home, landing=str(landing))
         with output.progress() as progress, open_instance(settings.dagster_dir) as instance:
             with progress.count("simulate") as report:
-                simulate(landing, patients=patients, seed=seed, corrupt=3, progress=report)
+                simulate(
+                    landing, patients=patients, seed=seed, corrupt=3, ct=data.CT_PATIENTS,
+                    progress=report,
+                )  # fmt: skip
             pipeline = Pipeline(settings, instance, progress)
             ran = pipeline.run()
             settings.remember_landing()

@@ -130,16 +130,18 @@ def _content(home: Path) -> dict[str, str]:
 def _named(lake: Lake, contract: Contract) -> pl.DataFrame:
     """Rows with every vector as long as the dictionary, in order of name."""
     rows = lake.scan_features(contract).drop("created_timestamp", "run_id").collect()
-    names = lake.dictionary("gene")["name"]
-    by_name = names.arg_sort().to_numpy()
+    dictionaries = {block.axis: lake.dictionary(block.axis)["name"] for block in contract.blocks}
     for block in contract.blocks:
+        names = dictionaries[block.axis]
+        by_name = names.arg_sort().to_numpy()
         full = np.full((len(rows), len(names)), block.fill, dtype=np.float32)
         for row, vector in zip(full, rows[block.name], strict=True):
             if vector is not None:
                 row[: len(vector)] = vector.to_numpy()
         vectors = pl.Series(block.name, full[:, by_name]).arr.to_list()
         rows = rows.with_columns(pl.when(pl.col(block.name).is_not_null()).then(vectors))
-    return rows.with_columns(dictionary=pl.lit(content_hash(names.sort().to_frame())))
+    hashes = [content_hash(names.sort().to_frame()) for _, names in sorted(dictionaries.items())]
+    return rows.with_columns(dictionary=pl.lit(" ".join(hashes)))
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from threading import Event
 
 from assets import ledger
 from assets.contracts import Modality
+from assets.extractors import EXTRACTORS
 from assets.lake import Lake
 from assets.landing import intake
 from assets.landing.samplesheet import read_samplesheet
@@ -21,7 +22,10 @@ from orchestration.pipeline import open_instance
 from orchestration.settings import Settings
 
 PATIENTS, CORRUPT = 8, 2
-GENOMICS = {Modality.SNV: "snv_features", Modality.FUSION: "fusion_features"}
+GENOMICS = {
+    modality: EXTRACTORS[modality].contract.table
+    for modality in (Modality.SNV, Modality.SV, Modality.CNV, Modality.FUSION)
+}
 ORPHANS_END_S = 5.0
 
 

@@ -1,13 +1,22 @@
 """De-identification: PHI planted in every field that takes text is in no output, byte by byte."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
+from base64 import b64decode
 from copy import deepcopy
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from traceback import format_exception
 
+import dagster as dg
 import numpy as np
 import pydicom
 import pytest
+import SimpleITK as sitk
 from PIL import Image, ImageDraw
 from pydicom import DataElement, Dataset
 from pydicom.datadict import DicomDictionary, dictionary_keyword
@@ -18,13 +27,16 @@ from assets.imaging.ct import extract
 from assets.imaging.deidentify import Pseudonym, deidentify_folder
 from assets.imaging.dicom_files import save
 from assets.imaging.errors import DamagedFile
-from assets.imaging.overlay import overlay_png
+from assets.imaging.overlay import overlay
 from assets.imaging.phantom import PhantomShape, make_phantom
 from assets.imaging.phantom_dicom import ct_slices, structure_set
 from assets.imaging.phantom_seg import segmentation
 from assets.imaging.rules import MaskRule, Rule
 from assets.imaging.study import extract_folder, read_study
 from assets.imaging.volume import write_nifti
+from assets.lake import Lake
+from assets.landing.samplesheet import pseudonym
+from orchestration.pipeline import open_instance
 
 PHANTOM = make_phantom(PhantomShape(size=(4, 24, 28), tumour_mm=5.0, has_cavity=False), seed=4)
 WHO = Pseudonym("P001", b"a secret of sixteen bytes")
@@ -143,7 +155,7 @@ def test_extract__lets_nothing_of_the_patient_out(planted, tmp_path):
     assert_clean(repr((found.filtered, found.failed)).encode(), "account")
     assert_clean(json.dumps(described.as_json()).encode(), "JSON")
     study = read_study(folder)
-    assert_clean(overlay_png(study.volume.hu, study.mask, study.volume.grid), "overlay")
+    assert_clean(overlay(study.volume.hu, study.mask, study.volume.grid).png, "overlay")
     write_nifti(study.volume.image, tmp_path / "ct.nii.gz", {"settings": "default107-1"})
     for path in tmp_path.glob("ct.*"):
         assert_clean(path.read_bytes(), path.name)
@@ -227,3 +239,117 @@ def test_deidentify_folder__flags_text_in_the_picture(tmp_path):
 def test_pseudonym__needs_a_real_key():
     with pytest.raises(SettingsError):
         Pseudonym("P001", b"short")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A home after a run over record numbers, and everything that commands printed."""
+
+    home: Path
+    answers: dict[str, subprocess.CompletedProcess[bytes]]
+    patients: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def ran(planted, tmp_path_factory) -> Ran:
+    """``oncoframe run`` over a good study, one cut off, and a ready pair; all called by name."""
+    root = tmp_path_factory.mktemp("ran")
+    landing, home = root / "landing", root / "home"
+    good, cut, ready = (landing / "ct" / f"{NAME}_{n}_{BIRTH}" for n in ("good", "cut", "ready"))
+    for folder in (good, cut):
+        shutil.copytree(planted, folder)
+    # The last file by name is the screen shot.
+    damaged = sorted(cut.rglob("*.dcm"))[2]
+    damaged.write_bytes(damaged.read_bytes()[:-200])
+    ready.mkdir()
+    for name, array in (("ct", PHANTOM.hu), ("mask", PHANTOM.mask.astype(np.uint8))):
+        path = ready / f"{NAME}_{name}.nii"
+        sitk.WriteImage(PHANTOM.grid.image(array), str(path))
+        content = bytearray(path.read_bytes())
+        content[148 : 148 + len(NAME)] = NAME.encode()
+        path.write_bytes(content)
+    numbers = {"good": NUMBER, "cut": f"{NUMBER}1", "ready": f"{NUMBER}2"}
+    rows = "".join(
+        f"{numbers[folder.name.split('_')[1]]},ct,ct/{folder.name},2024-05-17,performed,,,\n"
+        for folder in (good, cut, ready)
+    )
+    header = "mrn,modality,path,collected_on,status,reference_build,tool,site\n"
+    (landing / "samplesheet.csv").write_text(header + rows)
+    environment = {
+        **os.environ, "ONCOFRAME_MRN_KEY": "a secret of the hospital", "ONCOFRAME_HOME": str(home),
+    }  # fmt: skip
+    patients = {n: pseudonym(number, b"a secret of the hospital") for n, number in numbers.items()}
+    commands = {
+        "run": ["run", "--landing", str(landing), "--json"],
+        "failed": ["status", "--failed", "--json"],
+        "explain": ["explain", patients["good"], "original_firstorder_Mean"],
+        "again": ["run", "--only", "imaging", "--json"],
+    }
+    program = Path(sys.executable).with_name("oncoframe")
+    answers = {
+        name: subprocess.run(
+            [program, *arguments], env=environment, capture_output=True, check=False
+        )
+        for name, arguments in commands.items()
+    }
+    return Ran(home, answers, patients)
+
+
+def test_run__leaves_no_byte_of_the_patient_in_the_home(ran):
+    """Lake, ledger, Dagster's databases, logs, copies, pictures, names of files and folders."""
+    files = [path for path in ran.home.rglob("*") if path.is_file()]
+    assert len(files) > 50
+    for path in files:
+        assert_clean(str(path.relative_to(ran.home)).encode(), "a file name")
+        assert_clean(path.read_bytes(), str(path))
+    # Parquet is compressed: look at what is in it, too.
+    lake = Lake(ran.home / "lake")
+    assert {"ct_features", "landed_files", "ledger"} <= set(lake.tables())
+    for table in lake.tables():
+        assert_clean(repr(lake.scan(table).collect().rows()).encode(), table)
+
+
+def test_run__says_nothing_of_the_patient(ran):
+    for name, answer in ran.answers.items():
+        assert_clean(answer.stdout + answer.stderr, f"what {name} printed")
+        assert b"Traceback" not in answer.stderr
+
+
+def test_run__quarantines_the_study_that_is_cut_off(ran):
+    """The class of what landed, under the pseudonym; the others have their row."""
+    ended = json.loads(ran.answers["run"].stdout.splitlines()[-1])
+    assert ran.answers["run"].returncode == 3, ran.answers["run"].stderr
+    assert (ended["patients"], ended["ok"], ended["quarantined"]) == (3, 2, 1)
+    [failed] = json.loads(ran.answers["failed"].stdout.splitlines()[-1])["failed"]
+    assert failed["patient_id"] == ran.patients["cut"]
+    assert failed["error"] == "TruncatedFile"
+    assert failed["file"].startswith(str(ran.home / "deidentified" / ran.patients["cut"]))
+    again = json.loads(ran.answers["again"].stdout.splitlines()[-1])
+    assert (again["ok"], again["quarantined"], again["skipped"]) == (0, 1, 2)
+
+
+def test_run__shows_picture_and_report_in_dagster(ran):
+    """A person judges the row by the picture; the flag of burned-in text stands in the row."""
+    table = dg.AssetKey("ct_features")
+    patient = ran.patients["good"]
+    with open_instance(ran.home / "dagster") as instance:
+        told = instance.get_materialized_partitions(table)
+        wanted = dg.AssetRecordsFilter(table, asset_partitions=[patient])
+        [record] = instance.fetch_materializations(wanted, limit=1).records
+    assert told == {ran.patients["good"], ran.patients["ready"]}
+    metadata = record.asset_materialization.metadata
+    shown, encoded = metadata["overlay"].value.split("base64,")
+    assert shown.startswith("![")
+    full = Path(metadata["overlay_file"].value).read_bytes()
+    preview = b64decode(encoded.rstrip(")"))
+    sizes = [Image.open(BytesIO(png), formats=["PNG"]).size for png in (preview, full)]
+    assert sizes[0] < sizes[1]
+    report = metadata["deidentification"].value
+    assert report["burned_in"]["overlay_plane_removed"] > 0
+    assert report["removed"]["private"] > 0
+    assert report["left_out"] == {"not_ct_or_segmentation": 1}
+    rows = Lake(ran.home / "lake").scan("ct_features").collect()
+    flags = dict(rows.select("patient_id", "burned_in_suspected").iter_rows())
+    assert flags == {ran.patients["good"]: True, ran.patients["ready"]: False}
+    assert set(rows["mask_voxels"]) == {PHANTOM.mask.sum()}
+    assert set(rows["settings_version"]) == {"default107-1/tumour"}

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 
@@ -137,6 +138,7 @@ def test_log_training__runs_say_where_they_come_from(run_id, client, children):
         assert expected.items() <= run.data.tags.items()
         assert run.info.status == "FINISHED"
     params = children["all"].data.params
+    assert params["recipe"] == "lightgbm"
     assert params["modalities"] == "fusion, clinical"
     assert (params["folds"], params["repeats"], params["seed"]) == ("3", "2", "1")
     assert params["model__estimator__n_estimators"] == "60"
@@ -148,7 +150,12 @@ def test_log_training__artifacts_hold_tables_and_figures(
     parent = {file.path for file in client.list_artifacts(run_id)}
     child = client.download_artifacts(children["all"].info.run_id, "", str(tmp_path))
 
-    assert parent == {"folds.csv", "modalities_lightgbm.png", "result.json", "study.json"}
+    assert parent == {
+        "bias.parquet", "circos.png", "components.json", "correlation_circle.png",
+        "differences.parquet", "environment.json", "folds.csv", "loadings.parquet", "loadings.png",
+        "modalities_lightgbm.png", "neighbours.parquet", "result.json", "scores.parquet",
+        "similarity.json", "study.json", "variance.png",
+    }  # fmt: skip
     folds = mlflow.artifacts.load_text(f"runs:/{run_id}/folds.csv")
     assert pl.read_csv(folds.encode()).equals(result.folds.table())
     assert (tmp_path / "confusion.png").read_bytes().startswith(b"\x89PNG")
@@ -174,14 +181,13 @@ def test_log_training__the_model_comes_back_with_its_signature(client, children,
             f"source_run_id = '{children[row.modality_set].info.run_id}'",
         )
 
-        sklearn_model = mlflow.sklearn.load_model(model.model_uri)
         pyfunc_model = mlflow.pyfunc.load_model(model.model_uri)
 
         example = row.typical_patient
-        np.testing.assert_array_equal(
-            sklearn_model.predict_proba(example), row.model.predict_proba(example)
-        )
-        assert pyfunc_model.predict(example).tolist() == row.model.predict(example).tolist()
+        answer, said = pyfunc_model.predict(example), row.served.predict(example)
+        pd.testing.assert_frame_equal(answer, said, check_exact=True)
+        assert answer.filter(like="p[").to_numpy().sum() == pytest.approx(1)
+        assert set(json.loads(answer["prediction_set"][0])) <= set(row.served.classes)
         assert pyfunc_model.metadata.get_input_schema().input_names() == list(example)
         assert not any(column.required for column in pyfunc_model.metadata.get_input_schema())
         assert not any(Path(model.artifact_location.removeprefix("file://")).rglob("*.pkl"))

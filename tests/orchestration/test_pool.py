@@ -237,10 +237,13 @@ def test_run__outlives_a_killed_worker(settings, write, endless, tmp_path):
 
 
 def test_run__says_when_a_file_takes_all_memory(settings, write):
-    """A file that unpacks to more than a worker may use, without the kernel's help."""
-    large = f"{HEADER}" + "A--B\t10\t5\n" * 1_500_000
+    """A file that takes more than a worker may use ends its worker, without the kernel's help."""
+    counts = "gene_id\tcount\n" + "".join(f"ENSG{n:011d}\t7\n" for n in range(1_500_000))
+    large = write("large", counts)
+    files = (replace(large.files[0], modality=Modality.EXPRESSION),)
+    large = replace(large, modality=Modality.EXPRESSION, files=files)
     small_memory = settings.model_copy(update={"worker_memory_mb": 640})
-    finished = finish(small_memory, [write("large", large), write("good")])
+    finished = finish(small_memory, [large, write("good")])
     assert isinstance(finished["large"].reading.error, WorkerDied)
     assert "worker_memory_mb" in str(finished["large"].reading.error)
     assert finished["good"].reading.error is None

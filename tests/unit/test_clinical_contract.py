@@ -28,6 +28,11 @@ LATER = {
     "most_recent_treatment_type",
     "most_recent_treatment_duration_days",
     "eln2017_risk",
+    "had_adjuvant_treatment",
+    "had_radiation",
+    "has_recurrence",
+    "recurrence_location",
+    "recurrence_free_days",
 }
 
 

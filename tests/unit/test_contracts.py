@@ -34,6 +34,7 @@ def rows(**changes) -> pl.DataFrame:
         "BCR_u3a__u3a_ABL1": None,
         "toy_genes": [1.0, float("nan")],
         "reference_build": None,
+        "annotation_version": None,
         "tool": None,
         "site": None,
         "source_sha256": "0",

@@ -58,7 +58,7 @@ def test_explain__gives_value_source_and_run(ask, ward):
     assert (found.value, found.unit, found.rows) == (2, "1", 2)
     assert (found.file, found.source_sha256) == ("calls/new.tsv", "new")
     assert (found.tool, found.code_version, found.run_id) == ("STAR-Fusion", "x", "run")
-    assert found.settings == {"reference_build": "GRCh38"}
+    assert found.settings == {"reference_build": "GRCh38", "annotation_version": "x"}
     assert (found.event_timestamp, found.created_timestamp) == (ward.at(0), ward.at(2))
 
 

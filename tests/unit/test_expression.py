@@ -12,8 +12,12 @@ from hypothesis import strategies as st
 from assets.errors import BadInput, EmptyFile, ImpossibleValue, TruncatedFile, WrongFormat
 from assets.expression.quantification import CONTRACT, extract
 from assets.extraction import Extraction
+from assets.reference import active
+from assets.reference.load import AnnotationFiles, compile_references
 
 TP53, FLT3 = "ENSG00000141510", "ENSG00000122025"
+#: The same two genes on the axis.
+BOTH = {"TP53": 7.0, "FLT3": 0.0}
 
 #: 7 reads of TP53, 0 of FLT3, in every layout; then records and rows that are no genes.
 LAYOUTS = {
@@ -94,7 +98,7 @@ def test_extract__reads_the_counts_of_every_layout(read, layout):
     text, records, not_genes = LAYOUTS[layout]
     for content in (text, text.replace("\n", "\r\n"), gzip.compress(text.encode())):
         found = read(content)
-        assert values(found) == {TP53: 7.0, FLT3: 0.0}
+        assert values(found) == BOTH
         assert (found.records, found.used, found.failed) == (records, 2, {})
         assert found.filtered == ({"not_a_gene": not_genes} if not_genes else {})
         assert found.features == {
@@ -143,7 +147,7 @@ def test_extract__keeps_negative_logarithms_and_counts_no_detected_genes(read):
 
 def test_extract__sums_rows_of_one_gene_but_not_logarithms(read):
     found = read(f"gene_id\tcount\n{TP53}.17\t7\n{TP53}.18\t5\n{FLT3}\t1\n")
-    assert values(found) == {TP53: 12.0, FLT3: 1.0}
+    assert values(found) == {"TP53": 12.0, "FLT3": 1.0}
     assert found.used == 3
     with pytest.raises(WrongFormat, match="twice"):
         read("gene\tlog2\nTP53\t1\nTP53\t2\n")
@@ -151,7 +155,84 @@ def test_extract__sums_rows_of_one_gene_but_not_logarithms(read):
 
 def test_extract__leaves_the_y_copy_of_a_gene_out(read):
     found = read(f"gene_id\tcount\n{TP53}.17\t7\n{TP53}.17_PAR_Y\t5\n")
-    assert (values(found), found.filtered) == ({TP53: 7.0}, {"par_y_copy": 1})
+    assert (values(found), found.filtered) == ({"TP53": 7.0}, {"par_y_copy": 1})
+
+
+@pytest.mark.parametrize(
+    "name", [TP53, f"{TP53}.17", "TP53", f"ENST00000269305.9|{TP53}.17|-|-|TP53-201|TP53|2512|x|"]
+)
+def test_extract__names_one_gene_alike_however_it_is_written(read, name):
+    """Laboratories with ids and with symbols would otherwise share no column of a frame."""
+    found = read(f"Name\tcount\n{name}\t7\nMLL\t3\nLOC99\t1\nENSG00000999999.2\t2\n")
+    assert values(found) == {"TP53": 7.0, "KMT2A": 3.0, "LOC99": 1.0, "ENSG00000999999": 2.0}
+    assert found.features["expression_level"] == ("transcript" if "|" in name else "gene")
+    assert found.annotation_version is not None
+
+
+def test_extract__sums_the_transcripts_of_a_gene_but_guesses_none(read):
+    rows = [f"ENST0000000000{i}.1|{TP53}.17|-|-|TP53-20{i}|TP53|9|x|\t{i}" for i in (1, 2)]
+    assert values(read("Name\tcount\n" + "\n".join(rows) + "\n")) == {"TP53": 3.0}
+    with pytest.raises(WrongFormat, match=r"line 3.*transcript.*quant\.genes\.sf"):
+        read(f"Name\tcount\n{TP53}\t3\nENST00000269305.9\t7\n")
+
+
+GTF = "".join(
+    f'chr17\tHAVANA\t{feature}\t100\t900\t.\t-\t.\tgene_id "{gene}.18"; {more}gene_type '
+    f'"protein_coding"; gene_name "{symbol}";\n'
+    for gene, symbol, transcripts in (
+        (TP53, "TP53", ("ENST00000269305.9", "ENST00000413465.6")),
+        ("ENSG00000182866", "LCK", ("ENST00000336890.10",)),
+    )
+    for feature, more in (
+        ("gene", ""), *(("transcript", f'transcript_id "{t}"; ') for t in transcripts)
+    )
+)  # fmt: skip
+
+
+def test_extract__sums_transcripts_to_genes_by_the_users_annotation(read, tmp_path):
+    """The quant.sf of salmon names transcripts only; without their genes it is of no use."""
+    annotation = AnnotationFiles(gtf=tmp_path / "genes.gtf")
+    annotation.gtf.write_text(GTF)
+    compile_references({"GRCh38": annotation}, tmp_path / "made")
+    active.use(tmp_path / "made")
+    try:
+        rows = {"ENST00000269305.4": 2.5, "ENST00000413465": 4.0, "ENST00000336890.1": 1.0}
+        lines = "".join(f"{name}\t1500\t1300.2\t7.5\t{reads}\n" for name, reads in rows.items())
+        found = read(f"Name\tLength\tEffectiveLength\tTPM\tNumReads\n{lines}")
+        assert values(found) == {"TP53": 6.5, "LCK": 1.0}
+        assert (found.records, found.used) == (3, 3)
+        assert found.features["expression_level"] == "transcript"
+        with pytest.raises(WrongFormat, match="annotation_grch38"):
+            read("Name\tcount\nENST00000999999.1\t7\n")
+    finally:
+        active.use(None)
+
+
+def test_extract__keeps_logarithms_apart_that_the_annotation_takes_for_one_gene(read):
+    """Two rows that are the same gene by annotation cannot be summed; neither may be lost."""
+    found = read("gene\tlog2\nKMT2A\t1.5\nMLL\t2.5\nAF9\t1\n")
+    assert values(found) == {"KMT2A": 1.5, "MLL": 2.5, "MLLT3": 1.0}
+
+
+def test_extract__does_not_take_the_names_of_the_table_before(read):
+    """The names of the last table are remembered; another order must not get them."""
+    first = read("gene\tcount\nTP53\t7\nFLT3\t1\n")
+    second = read("gene\tcount\nFLT3\t7\nTP53\t1\n")
+    third = read("gene\tcount\nFLT3\t7\nTP53\tNA\n")
+    assert values(first) == {"TP53": 7.0, "FLT3": 1.0}
+    assert values(second) == {"FLT3": 7.0, "TP53": 1.0}
+    assert (values(third), third.failed) == ({"FLT3": 7.0}, {"missing_value": 1})
+
+
+def test_extract__reads_across_blocks_and_still_names_the_right_line(read, monkeypatch):
+    """A row split between two blocks must be read once, and texts of one block meet numbers."""
+    monkeypatch.setattr("assets.textfiles.BLOCK_BYTES", 13)
+    rows = "".join(f"G{i}\t{i}\n" for i in range(1, 40))
+    found = read(f"# comment\n\ngene\tcount\n{rows}X\tNA\n")
+    assert values(found) == {f"G{i}": float(i) for i in range(1, 40)}
+    assert found.failed == {"missing_value": 1}
+    with pytest.raises(ImpossibleValue, match="line 43"):
+        read(f"# comment\n\ngene\tcount\n{rows}X\t-1\n")
 
 
 @pytest.mark.parametrize("missing", ["NA", "", "."])

@@ -65,6 +65,7 @@ def test_feature_rows__have_values_times_and_provenance(lake):
             "counts": [1.0],
             "levels": [0.5],
             "reference_build": "GRCh38",
+            "annotation_version": None,
             "tool": "tool 1",
             "site": "site 1",
             "source_sha256": "read_P1",

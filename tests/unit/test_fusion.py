@@ -34,6 +34,17 @@ CALLERS = {
     "fusioncatcher": CATCHER + "BCR\tABL1\tknown\t20\t27\tin-frame\n",
     "dragen": DRAGEN + "BCR--ABL1\t0.97\t22:1:+\t9:2:+\t27\t20\n",
     "jaffa": JAFFA + '"S1","BCR:ABL1",20,27,TRUE,"HighConfidence"\n',
+    "nfuse": (
+        "gene_name1\tgene_name2\treadthrough\tspan_count\tsplitreads_count\nBCR\tABL1\tN\t20\t27\n"
+    ),
+    "chimpipe": (
+        "type\tfiltered\tnbSpanningReads\tnbConsistentPE\tgnNamesA\tgnNamesB\n"
+        "interchromosomal\t0\t27\t20\tBCR\tABL1\n"
+    ),
+    "chimerascan": (
+        "#chrom5p\tgenes5p\tgenes3p\ttype\ttotal_frags\tspanning_frags\n"
+        "chr22\tBCR\tABL1\tInterchromosomal\t47\t27\n"
+    ),
     "old star-fusion": "#fusion_name\tJunctionReads\tSpanningFrags\nBCR--ABL1\t27\t20\n",
 }
 
@@ -140,6 +151,28 @@ def test_extract__takes_the_nearest_gene_of_a_breakpoint_between_genes(read):
 def test_extract__takes_the_panel_gene_among_overlapping_ones(read):
     found = read(DRAGEN + "KMT2A-AS1;KMT2A--MLLT3\t0.9\t1:1:+\t2:2:+\t9\t9\n")
     assert found.features["KMT2A::MLLT3"] is True
+
+
+def test_extract__reads_the_table_without_header_of_tophat(read):
+    """Genes without symbol come as Ensembl ids, which are BCR and ABL1 all the same."""
+    row = "S1\t{}\tchr22\t23632599\t{}\tchr9\t133655755\t8\t1\t8\t272.41\n"
+    text = row.format("ENSG00000186716", "ENSG00000097007") + row.format("A", "B")
+    found = read(text)
+    assert (found.records, found.used, found.features["BCR::ABL1"]) == (2, 2, True)
+    assert found.features["fusion_max_reads"] == 9
+    with pytest.raises(ImpossibleValue, match="line 2"):
+        read(
+            row.format("A", "B")
+            + row.format("C", "D").replace("\t8\t1\t8\t", f"\t{'9' * 400}\t1\t8\t")
+        )
+
+
+def test_extract__names_partners_by_the_reference(read):
+    """A former symbol of the annotation, and an id with its version."""
+    found = read(STAR + star("ENSG00000118058.25", "AF9") + star("CBFB", "ENSG00000133392"))
+    assert found.features["KMT2A::MLLT3"] is True
+    assert found.features["CBFB::MYH11"] is True
+    assert found.annotation_version is not None
 
 
 def test_extract__never_mixes_the_samples_of_a_table(read):

@@ -47,6 +47,7 @@ def toy_rows(**changes) -> pl.DataFrame:
         "toy_performed": True,
         "n": 1,
         "reference_build": None,
+        "annotation_version": None,
         "tool": None,
         "site": None,
         "source_sha256": "0",

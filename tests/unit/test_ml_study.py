@@ -39,12 +39,12 @@ def test_load_study__every_shipped_study_loads(name):
     study = load_study(name)
 
     assert study.name == name
-    assert {"snv", "fusion", "expression", "clinical", "all"} <= set(study.modality_sets)
+    assert study.pairs()
     assert all(reason.strip() for reason in study.features.exclude.values())
 
 
 def test_load_study__unknown_name_lists_the_known_ones():
-    with pytest.raises(StudyError, match=r"no study aml; expected one of aml_who_class, syn"):
+    with pytest.raises(StudyError, match="no study aml; expected one of aml_recipes, aml_who_"):
         load_study("aml")
 
 
@@ -69,6 +69,14 @@ def test_load_study__a_path_outside_is_not_reachable_as_a_name():
         ({"label__min_patients_per_class": 3}, "with 5 folds every class needs as many patients"),
         ({"clocks__happened": "any_time"}, r"clocks\.happened: Input should be 'until_index'"),
         ({"features__exclude": {"a": ""}}, r"features\.exclude\.a: String should have at least 1"),
+        ({"recipes": ["xgbost"]}, r"recipes\.0: there is no recipe xgbost; expected one of light"),
+        ({"recipes": ["cox"]}, "the label is of classes, which recipe cox does not predict"),
+        ({"recipes": ["lightgbm", "lightgbm"]}, "every recipe has a name of its own"),
+        (
+            {"recipes": [{"name": "lightgbm", "modality_sets": ["rna"]}]},
+            "recipe lightgbm names no modality set of the study: rna",
+        ),
+        ({"cross_validation__split": "time"}, "split time has one repeat; got 3"),
         ({"name": "other"}, "a study is named like its file; expected name: mine, got other"),
     ],
 )

@@ -86,9 +86,10 @@ def test_train__one_row_per_modality_set_on_the_same_folds(study, frame_dir):
     assert accuracy["all"] > 0.9
     assert result.best.modality_set in {"snv", "all"}
     assert result.majority_share == pytest.approx(1 / 3)
-    # Three sets, each six folds and the model of all patients.
-    assert [done for done, _, _ in calls] == list(range(1, 22))
-    assert calls[-1] == (21, 21, "lightgbm on all")
+    # Three sets, each six folds and the model of all patients, and three folds of shuffled labels.
+    assert [done for done, _, _ in calls] == list(range(1, 31))
+    assert calls[20] == (21, 30, "lightgbm on all")
+    assert calls[-1] == (30, 30, "shuffled labels on all")
 
 
 def test_train__same_frame_and_seed_give_the_same_predictions(study, frame_dir):
@@ -108,9 +109,9 @@ def test_train__model_of_all_patients_takes_the_typical_patient(study, frame_dir
     result = train(study, frame_dir)
 
     for row in result.results:
-        probabilities = row.model.predict_proba(row.typical_patient)
-        assert probabilities.shape == (1, 3)
-        assert list(row.model.feature_names_in_) == list(row.typical_patient)
+        answer = row.served.predict(row.typical_patient)
+        assert answer.filter(like="p[").shape == (1, 3)
+        assert row.served.columns == tuple(row.typical_patient)
 
 
 def test_training_result__as_dict_is_the_json_of_the_command_line(study, frame_dir):
@@ -133,7 +134,6 @@ def test_training_result__as_dict_is_the_json_of_the_command_line(study, frame_d
     ("change", "sentence"),
     [
         ({"name": "other"}, "built for another study; expected other with label who"),
-        ({"recipes": ("trees",)}, "there is no recipe trees"),
         ({"modality_sets": {"ct": ("ct",)}}, "no column of these modalities"),
         ({"cross_validation": CrossValidation(folds=30, repeats=1, seed=0)}, "fewer patients"),
     ],

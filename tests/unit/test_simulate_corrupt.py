@@ -143,11 +143,12 @@ def test_repair__needs_a_simulation(tmp_path):
         repair(tmp_path)
 
 
-def test_corrupt__leaves_two_good_assays(landing):
+def test_corrupt__leaves_the_other_assays_good(landing):
     """A patient without the other assays would hide whether they survive the bad one."""
     truth = json.loads((landing / "truth.json").read_text())["by_patient"]
     for patient_id in corrupt_files(landing):
         assays = truth[patient_id]["specimens"][0]["assays"]
         assert assays == dict.fromkeys(
-            (Modality.SNV, Modality.EXPRESSION, Modality.FUSION), "performed"
+            (Modality.SNV, Modality.SV, Modality.CNV, Modality.EXPRESSION, Modality.FUSION),
+            "performed",
         )

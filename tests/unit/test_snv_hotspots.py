@@ -89,15 +89,25 @@ def test_extract__tells_multi_hit_tp53_by_its_fractions(read, reads, flag):
     assert read(*calls).features["TP53_multi_hit"] is flag
 
 
-def test_extract__tells_double_cebpa_with_a_change_in_its_bzip_domain(read):
-    """Two truncations before the domain, or one change in it, are another entity."""
+def test_extract__tells_one_cebpa_mutation_from_two_and_where_they_are(read):
+    """One mutation, two, and one in the bZIP domain define different entities."""
     early = ("CEBPA", "His24AlafsTer84", "frameshift_variant", "60,40")
     other = ("CEBPA", "Ala40ArgfsTer120", "frameshift_variant", "60,40")
     late = ("CEBPA", "Lys313dup", "inframe_insertion", "60,40")
-    both = read(early, late).features
-    assert (both["CEBPA_double_bZIP"], both["CEBPA_bZIP_in_frame"]) == (True, True)
-    assert read(early, other).features["CEBPA_double_bZIP"] is False
-    assert read(late).features["CEBPA_double_bZIP"] is False
+    names = ("CEBPA_biallelic", "CEBPA_bZIP", "CEBPA_bZIP_in_frame")
+
+    def flags(*calls):
+        return tuple(read(*calls).features[name] for name in names)
+
+    assert flags(early, late) == (True, True, True)
+    assert flags(early, other) == (True, False, False)
+    assert flags(late) == (False, True, True)
+    assert flags(early) == (False, False, False)
+
+
+def test_extract__leaves_multi_hit_open_where_the_fractions_are_not_known(read):
+    """Without allele fractions neither 'above 50 %' nor 'each of 10 %' can be denied."""
+    assert read(("TP53", "Arg175His", "missense_variant", ".")).features["TP53_multi_hit"] is None
 
 
 @pytest.mark.parametrize(

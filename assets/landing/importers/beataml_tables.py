@@ -15,7 +15,8 @@ import fastexcel
 import polars as pl
 
 from assets.errors import FileMissing, ImpossibleValue, WrongFormat
-from assets.landing.importers.writers import CALL_SCHEMA, CSQ_FIELDS, GRCH37_CONTIGS
+from assets.landing.importers.contigs import GRCH37_CONTIGS
+from assets.landing.importers.writers import CALL_SCHEMA, CSQ_FIELDS
 
 SHEET = "summary"
 

@@ -1,7 +1,8 @@
 """Writers of the landing layout: what an importer hands over becomes files the readers know.
 
     specimen's calls -> write_vcf        -> <name>.vcf.gz and <name>.vcf.gz.tbi
-    specimen's genes -> write_expression -> gene_symbol and one column that names its unit
+    specimen's genes -> write_expression -> genes and one column that names its unit
+    specimen's segments -> write_seg     -> the columns of IGV's SEG
     specimen's call  -> write_fusions    -> STAR-Fusion columns; header only = negative
 
 The same input gives the same bytes. What a cohort's columns mean is its importer's business.
@@ -14,36 +15,8 @@ from typing import Any
 import polars as pl
 import pysam
 
+from assets.landing.importers.contigs import CONTIGS
 from assets.landing.samplesheet import COLUMNS, SAMPLESHEET
-
-#: Contig -> length in bases of GRCh37 (GRC, assembly GCA_000001405.1; MT is the rCRS).
-GRCH37_CONTIGS = {
-    "1": 249_250_621,
-    "2": 243_199_373,
-    "3": 198_022_430,
-    "4": 191_154_276,
-    "5": 180_915_260,
-    "6": 171_115_067,
-    "7": 159_138_663,
-    "8": 146_364_022,
-    "9": 141_213_431,
-    "10": 135_534_747,
-    "11": 135_006_516,
-    "12": 133_851_895,
-    "13": 115_169_878,
-    "14": 107_349_540,
-    "15": 102_531_392,
-    "16": 90_354_753,
-    "17": 81_195_210,
-    "18": 78_077_248,
-    "19": 59_128_983,
-    "20": 63_025_520,
-    "21": 48_129_895,
-    "22": 51_304_566,
-    "X": 155_270_560,
-    "Y": 59_373_566,
-    "MT": 16_569,
-}
 
 #: Fields of the CSQ annotation, in order, with the names of Ensembl VEP.
 CSQ_FIELDS = (
@@ -60,7 +33,7 @@ CSQ_FIELDS = (
 )
 
 #: Columns of a call: position (1-based), alleles, reads of the caller whose counts are taken, the
-#: same per caller, whether a matched normal was missing, and the CSQ annotation.
+#: same per caller, whether a matched normal was missing, and the CSQ annotation. Null: not known.
 CALL_SCHEMA = pl.Schema(
     {
         "chrom": pl.String(),
@@ -76,6 +49,20 @@ CALL_SCHEMA = pl.Schema(
         "csq": pl.String(),
     }
 )
+
+#: Columns of a segment: contig, first and last position (1-based), number of markers (null: not
+#: known), and mean log2 ratio to two copies.
+SEGMENT_SCHEMA = pl.Schema(
+    {
+        "chrom": pl.String(),
+        "start": pl.Int64(),
+        "end": pl.Int64(),
+        "markers": pl.Int64(),
+        "log2_ratio": pl.Float64(),
+    }
+)
+#: The same as IGV names them, behind the name of the sample.
+SEG_COLUMNS = ("ID", "chrom", "loc.start", "loc.end", "num.mark", "seg.mean")
 
 #: Columns of a fusion table: those of STAR-Fusion up to the breakpoints, then its FFPM.
 FUSION_COLUMNS = (
@@ -109,7 +96,9 @@ _HEADER_LINES = (
 )
 
 
-def write_vcf(path: Path, sample: str, calls: pl.DataFrame, *, source: str) -> None:
+def write_vcf(
+    path: Path, sample: str, calls: pl.DataFrame, *, source: str, build: str = "GRCh37"
+) -> None:
     """Write the calls of one specimen as bgzipped VCF with its tabix index.
 
     Parameters
@@ -123,12 +112,14 @@ def write_vcf(path: Path, sample: str, calls: pl.DataFrame, *, source: str) -> N
         records: sequenced, nothing found.
     source
         What the calls come from, for the header.
+    build
+        Genome build of the positions, one of :data:`~assets.landing.importers.contigs.CONTIGS`.
 
     Notes
     -----
     GT is ``0/1``: a somatic call says that both alleles were seen, not how many copies there are.
     """
-    with pysam.VariantFile(str(path), "wz", header=_vcf_header(sample, source)) as vcf:
+    with pysam.VariantFile(str(path), "wz", header=_vcf_header(sample, source, build)) as vcf:
         for call in calls.iter_rows(named=True):
             start = call["pos"] - 1
             record = vcf.new_record(
@@ -144,12 +135,12 @@ def write_vcf(path: Path, sample: str, calls: pl.DataFrame, *, source: str) -> N
     pysam.tabix_index(str(path), preset="vcf", force=True)
 
 
-def _vcf_header(sample: str, source: str) -> pysam.VariantHeader:
+def _vcf_header(sample: str, source: str, build: str) -> pysam.VariantHeader:
     header = pysam.VariantHeader()
     header.add_line(f"##source={source}")
-    header.add_line("##reference=GRCh37")
-    for contig, length in GRCH37_CONTIGS.items():
-        header.add_line(f"##contig=<ID={contig},length={length},assembly=GRCh37>")
+    header.add_line(f"##reference={build}")
+    for contig, length in CONTIGS[build].items():
+        header.add_line(f"##contig=<ID={contig},length={length},assembly={build}>")
     for line in _HEADER_LINES:
         header.add_line(line)
     header.add_sample(sample)
@@ -157,17 +148,20 @@ def _vcf_header(sample: str, source: str) -> pysam.VariantHeader:
 
 
 def _info(call: dict[str, Any]) -> dict[str, Any]:
-    return {
+    info = {
         "CALLERS": call["callers"],
         "CALLER_AD": call["caller_alt_reads"],
         "CALLER_DP": call["caller_depths"],
         "TUMOR_ONLY": call["is_tumor_only"],
         "CSQ": call["csq"],
     }
+    return {key: value for key, value in info.items() if value is not None}
 
 
 def _genotype(call: dict[str, Any]) -> dict[str, Any]:
     alt_reads, depth = call["alt_reads"], call["depth"]
+    if alt_reads is None or depth is None:
+        return {"GT": (0, 1), "DP": depth}
     return {
         "GT": (0, 1),
         "AD": (depth - alt_reads, alt_reads),
@@ -176,20 +170,48 @@ def _genotype(call: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def write_expression(path: Path, genes: pl.Series, values: pl.Series, *, unit: str) -> None:
+def write_expression(
+    path: Path,
+    genes: pl.Series,
+    values: pl.Series,
+    *,
+    unit: str,
+    gene_column: str = "gene_symbol",
+) -> None:
     """Write the expression of one specimen, tab-separated.
 
     Parameters
     ----------
     genes
-        Gene symbols, one per row.
+        Gene symbols or identifiers, one per row.
     values
         Their expression.
     unit
         Name of the value column, for example ``log2_expression``.
+    gene_column
+        Name of the column of genes.
     """
-    table = pl.DataFrame({"gene_symbol": genes, unit: values})
+    table = pl.DataFrame({gene_column: genes, unit: values})
     table.write_csv(path, separator="\t")
+
+
+def write_seg(path: Path, sample: str, segments: pl.DataFrame) -> None:
+    """Write the segments of one specimen, tab-separated.
+
+    Parameters
+    ----------
+    sample
+        Name of the sample.
+    segments
+        Columns of :data:`SEGMENT_SCHEMA`, sorted by contig and position.
+
+    References
+    ----------
+    IGV, "Segmented Data File Format" (SEG).
+    """
+    columns = dict(zip(SEGMENT_SCHEMA, SEG_COLUMNS[1:], strict=True))
+    table = segments.select(pl.lit(sample).alias(SEG_COLUMNS[0]), *columns).rename(columns)
+    table.write_csv(path, separator="\t", null_value="NA")
 
 
 def write_fusions(path: Path, fusions: Sequence[tuple[str, str]]) -> None:

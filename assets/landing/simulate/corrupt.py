@@ -78,8 +78,8 @@ class Corruption:
 def choose(patients: Sequence[SyntheticPatient], number: int, seed: int) -> list[Corruption]:
     """Patients who get a corrupt file, and which.
 
-    Only patients are eligible whose three assays were performed at diagnosis, so that each of them
-    ends with two good assays and one bad.
+    Only patients are eligible all of whose assays were performed at diagnosis, so that each of them
+    ends with one bad assay among good ones.
 
     Raises
     ------

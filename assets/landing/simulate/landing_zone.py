@@ -25,7 +25,9 @@ from assets.landing.simulate.clinical import (
     diagnosis_row,
     patient_row,
 )
+from assets.landing.simulate.cnv_files import draw_noise, draw_segments, write_call_cns
 from assets.landing.simulate.corrupt import choose, damage
+from assets.landing.simulate.ct_files import choose_ct, write_ct
 from assets.landing.simulate.fusion_files import draw_fusions, write_arriba, write_star_fusion
 from assets.landing.simulate.patient import (
     Purpose,
@@ -36,6 +38,7 @@ from assets.landing.simulate.patient import (
 )
 from assets.landing.simulate.plan import make_plan, patient_stream
 from assets.landing.simulate.somatic import draw_calls
+from assets.landing.simulate.sv_files import draw_structural, write_manta
 from assets.landing.simulate.transcripts import draw_counts, write_htseq, write_star
 from assets.landing.simulate.truth import TRUTH, truth_document, write_truth
 from assets.landing.simulate.vcf_files import write_vcf
@@ -46,6 +49,8 @@ _PATIENTS = "patients"
 
 _FILE_NAMES = {
     _MUTECT2: "mutect2.vep.vcf.gz",
+    "manta": "manta.vcf.gz",
+    "cnvkit": "call.cns",
     "star": "ReadsPerGene.out.tab",
     "htseq-count": "htseq.counts.txt",
     "star-fusion": "star-fusion.fusion_predictions.tsv",
@@ -83,6 +88,7 @@ def simulate(
     patients: int,
     seed: int,
     corrupt: int = 0,
+    ct: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> SimulationSummary:
     """Write a synthetic leukaemia cohort as a landing zone.
@@ -95,6 +101,8 @@ def simulate(
         Size of the cohort, and what else decides its content.
     corrupt
         Patients of whom one file is made unreadable.
+    ct
+        Patients who also get a CT; all of them if there are no more.
     progress
         Called with patients written so far and in all.
 
@@ -103,7 +111,7 @@ def simulate(
     SettingsError
         If a number cannot be used, or the folder holds a landing zone that is no simulation.
     """
-    _check(landing, patients, corrupt)
+    _check(landing, patients, corrupt, ct)
     plan = make_plan(patients, seed)
     cohort = [draw_patient(plan, index) for index in range(patients)]
     corruptions = choose(cohort, corrupt, seed)
@@ -117,11 +125,13 @@ def simulate(
                 rows += _sheet_rows(patient, specimen, modality)
         if progress:
             progress(done, patients)
+    scans = [write_ct(landing, seed, patient) for patient in choose_ct(cohort, ct)]
+    rows += [scan.sheet_row() for scan in scans]
     _write_clinical(landing, seed, cohort)
     corrupt_paths = [(c, _assay_path(cohort[c.patient_index], c.modality)) for c in corruptions]
     for corruption, path in corrupt_paths:
         damage(landing / path, corruption)
-    document = truth_document(plan, cohort, corrupt_paths)
+    document = truth_document(plan, cohort, corrupt_paths, scans)
     write_truth(landing, document)
     # Last, so that a sheet without truth beside it is never ours.
     write_samplesheet(landing, rows)
@@ -162,11 +172,12 @@ def repair(landing: Path) -> list[Path]:
     return repaired
 
 
-def _check(landing: Path, patients: int, corrupt: int) -> None:
+def _check(landing: Path, patients: int, corrupt: int, ct: int) -> None:
     if patients < 1:
         raise SettingsError("a cohort needs a patient", where="patients", got=str(patients))
-    if corrupt < 0:
-        raise SettingsError("a number of files is negative", where="corrupt", got=str(corrupt))
+    for name, number in (("corrupt", corrupt), ("ct", ct)):
+        if number < 0:
+            raise SettingsError("a number of patients is negative", where=name, got=str(number))
     if (landing / SAMPLESHEET).exists() and not (landing / TRUTH).exists():
         raise SettingsError(
             "the folder holds a landing zone that is no simulation",
@@ -189,6 +200,13 @@ def _write_assay(
         counts = draw_counts(seed, patient, specimen)
         counter = patient_stream(seed, patient.index, 10 * specimen.number + Purpose.COUNTER)
         (write_star if tool == "star" else write_htseq)(path, counts, counter)
+    elif modality == Modality.SV:
+        joins = draw_structural(seed, patient, specimen)
+        write_manta(path, patient.patient_id, joins, has_normal=patient.site.has_normal_sample)
+    elif modality == Modality.CNV:
+        segments = draw_segments(seed, patient, specimen)
+        noise = draw_noise(seed, patient, specimen, len(segments))
+        write_call_cns(path, segments, specimen.purity, noise)
     else:
         fusions = draw_fusions(seed, patient, specimen)
         (write_star_fusion if tool == "star-fusion" else write_arriba)(path, fusions)
@@ -218,7 +236,12 @@ def _sheet_rows(
 
 
 def _tool(site: Site, modality: Modality) -> str:
-    tools = {Modality.EXPRESSION: site.expression_tool, Modality.FUSION: site.fusion_tool}
+    tools = {
+        Modality.SV: "manta",
+        Modality.CNV: "cnvkit",
+        Modality.EXPRESSION: site.expression_tool,
+        Modality.FUSION: site.fusion_tool,
+    }
     return tools.get(modality, _MUTECT2)
 
 

@@ -55,6 +55,11 @@ class Purpose(IntEnum):
     EXPRESSION = 4
     COUNTER = 5
     FUSION = 6
+    CNV = 7
+    SV_CALLS = 8
+    # Beyond those of any specimen: the breakpoints are the patient's.
+    SV = 1_000_001
+    SV_PLACES = 1_000_002
 
 
 @dataclass(frozen=True)
@@ -233,6 +238,9 @@ def _drawn_statuses(rng: np.random.Generator) -> dict[Modality, Status]:
     no_fusion = rng.random() < _FUSION_NOT_PERFORMED
     return {
         Modality.SNV: statuses[snv],
+        # One genome is sequenced, and all of it is called.
+        Modality.SV: statuses[snv],
+        Modality.CNV: statuses[snv],
         Modality.EXPRESSION: statuses[rna],
         Modality.FUSION: Status.NOT_PERFORMED if no_fusion else statuses[rna],
     }

@@ -13,8 +13,10 @@ from assets.landing.simulate import catalogue
 from assets.landing.simulate.catalogue import LOOKALIKE_SHARE
 from assets.landing.simulate.clinical import LABEL_NAME, LABEL_VERSION
 from assets.landing.simulate.corrupt import Corruption
+from assets.landing.simulate.ct_files import PlantedCt
 from assets.landing.simulate.patient import PlantedCall, Specimen, SyntheticPatient
 from assets.landing.simulate.plan import Plan
+from assets.landing.simulate.posterior import observed_bayes
 
 TRUTH = "truth.json"
 #: Version of the document's layout.
@@ -25,6 +27,7 @@ def truth_document(
     plan: Plan,
     patients: Sequence[SyntheticPatient],
     corrupt_paths: Sequence[tuple[Corruption, str]],
+    scans: Sequence[PlantedCt] = (),
 ) -> dict[str, Any]:
     """Everything planted in a cohort.
 
@@ -32,11 +35,14 @@ def truth_document(
     ----------
     corrupt_paths
         Corruptions with their files, relative to the landing zone.
+    scans
+        CT studies.
 
     Notes
     -----
     ``bayes_accuracy`` is that of :meth:`Plan.bayes_accuracy`; ``oracle_accuracy`` is the share of
-    these very patients whose label the same decisions get right.
+    these very patients whose label the same decisions get right. The same with ``observed_`` come
+    from the posterior of each patient given the assays that were performed.
     """
     decisions = plan.bayes_decisions()
     right = [plan.entities[decisions[p.picture_position]].key == p.entity.key for p in patients]
@@ -49,6 +55,8 @@ def truth_document(
         }
         for corruption, path in corrupt_paths
     }
+    expected, reached = observed_bayes(plan, patients)
+    ct = {scan.patient_id: scan.truth() for scan in scans}
     counts = Counter(patient.entity.key for patient in patients)
     return {
         "format": FORMAT,
@@ -61,8 +69,13 @@ def truth_document(
         "lookalike_share": LOOKALIKE_SHARE,
         "bayes_accuracy": round(plan.bayes_accuracy(), 6),
         "oracle_accuracy": round(sum(right) / len(right), 6),
+        "observed_bayes_accuracy": round(expected, 6),
+        "observed_oracle_accuracy": round(reached, 6),
         "entities": {entity.key: _entity(entity, counts[entity.key]) for entity in plan.entities},
-        "by_patient": {p.patient_id: _patient(p, bad.get(p.index)) for p in patients},
+        "by_patient": {
+            p.patient_id: {**_patient(p, bad.get(p.index)), "ct": ct.get(p.patient_id)}
+            for p in patients
+        },
     }
 
 

@@ -1,0 +1,1 @@
+"""Biomarkers: the panel, evaluated per patient over all sources."""

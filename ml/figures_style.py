@@ -1,0 +1,102 @@
+"""One look for all figures: ink, colours of modalities, colour maps, plain axes.
+
+Colours are told apart by colour-blind people (Okabe and Ito, Color Universal Design, 2008) and
+never say anything alone: names or numbers stand beside them.
+"""
+
+from collections.abc import Iterable, Sequence
+from textwrap import wrap
+
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+INK = "#1b2a3a"
+FAINT = "#5d6a77"
+GRID = "#e3e8ee"
+BLUE = "#1f5a99"
+ORANGE = "#c8641c"
+#: White to dark blue, monotonic in lightness.
+SHARES = LinearSegmentedColormap.from_list(
+    "shares", ["#ffffff", "#dce8f4", "#93bde0", "#3f84c1", "#174d88", "#0b2c55"]
+)
+#: Blue below zero, white, orange above.
+SIGNED = LinearSegmentedColormap.from_list(
+    "signed", ["#174d88", "#7fb0d8", "#ffffff", "#eda66b", "#a84a0b"]
+)
+MODALITY_COLOURS = {
+    "snv": "#0072b2",
+    "sv": "#56b4e9",
+    "cnv": "#cc79a7",
+    "fusion": "#d55e00",
+    "expression": "#009e73",
+    "ct": "#8c6d4f",
+    "smear": "#b0a000",
+    "note": "#5f6b76",
+    "clinical": "#e69f00",
+    "biomarkers": "#6a4c93",
+}
+#: Assays as people call them.
+MODALITY_NAMES = {
+    "snv": "small variants",
+    "sv": "structural variants",
+    "cnv": "copy number",
+    "fusion": "fusions",
+    "expression": "expression",
+    "ct": "CT",
+    "smear": "blood smear",
+    "note": "clinical notes",
+    "clinical": "clinical data",
+    "biomarkers": "biomarkers",
+}
+#: For what has no fixed colour, such as classes: the palette over and over.
+CYCLE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6a4c93", "#8c6d4f")
+_UNKNOWN = "#9aa5b1"
+
+
+def modality_colour(modality: str | None) -> str:
+    """Colour of a modality; grey where there is none."""
+    return MODALITY_COLOURS.get(modality or "", _UNKNOWN)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """White figure of a size in inches, laid out so that nothing is cut off."""
+    return Figure(figsize=(width, height), facecolor="white", layout="constrained")
+
+
+def plain(axes: Axes, *, grid: str | None = None) -> None:
+    """Faint frame and ticks, and a grid along ``x`` or ``y`` if asked for."""
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in {"left", "bottom"})
+        spine.set_color(GRID)
+    axes.tick_params(length=0, labelsize=9, labelcolor=INK)
+    axes.xaxis.label.set(color=FAINT, fontsize=9.5)
+    axes.yaxis.label.set(color=FAINT, fontsize=9.5)
+    if grid == "x":
+        axes.xaxis.grid(visible=True, color=GRID, linewidth=0.8)
+    elif grid == "y":
+        axes.yaxis.grid(visible=True, color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def modality_legend(figure: Figure, modalities: Iterable[str | None]) -> None:
+    """Legend of modalities below a figure, in the order of the palette."""
+    present = set(modalities)
+    names = [name for name in MODALITY_COLOURS if name in present]
+    names += sorted(name for name in present if name and name not in MODALITY_COLOURS)
+    if not names:
+        return
+    figure.legend(
+        handles=[
+            Patch(color=modality_colour(name), label=MODALITY_NAMES.get(name, name))
+            for name in names
+        ],
+        loc="outside lower center", ncols=min(len(names), 8), frameon=False, fontsize=9,
+        labelcolor=INK, handlelength=1.0,
+    )  # fmt: skip
+
+
+def wrapped(names: Sequence[str], width: int) -> list[str]:
+    """Names on lines of at most so many letters."""
+    return ["\n".join(wrap(name, width)) or name for name in names]

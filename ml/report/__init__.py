@@ -1,0 +1,1 @@
+"""Reports on trained models and on single patients, as self-contained HTML pages."""

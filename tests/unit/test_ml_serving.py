@@ -1,0 +1,120 @@
+"""Stored models: what comes back from the file, and what a foreign file may not bring."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from assets.errors import StudyError
+from ml.calibration import Temperature
+from ml.conformal import ClassThresholds
+from ml.encoding import is_category
+from ml.plan import CLASSIFIERS, Conformal, Recipe
+from ml.recipes import Input, build_recipe
+from ml.serving import ServedModel, load_served
+
+N = 60
+CLASSES = np.array(["AML, NOS", "APL", "t(8;21)"], dtype=object)
+VARIANTS = {
+    **{name: {"name": name} for name in CLASSIFIERS},
+    "adasyn": {"name": "adasyn", "model": "lightgbm", "sampler": "adasyn"},
+    "late": {"name": "late", "model": "lightgbm", "fusion": "late"},
+    "stacking": {"name": "stacking", "model": "xgboost", "fusion": "stacking"},
+    "dropout": {"name": "dropout", "model": "lightgbm", "modality_dropout": 0.5},
+    "selected": {"name": "selected", "model": "elastic_net", "select": 3},
+    "plain": {"name": "plain", "model": "extra_trees", "sampler": "none", "defaults": "library"},
+}
+
+
+@pytest.fixture(scope="module")
+def features():
+    """Counts of four genes, one number, one category."""
+    rng = np.random.default_rng(1)
+    truth = np.arange(N) % 3
+    counts = rng.poisson(60, size=(N, 4)).astype(np.float32)
+    counts[np.arange(N), truth] *= 3
+    frame = pd.DataFrame(
+        counts, columns=[f"expression_features__expression[G{i}]" for i in range(4)]
+    )
+    frame.insert(0, "clinical_features__age", rng.normal(60, 9, N).astype(np.float32))
+    frame["clinical_features__sex"] = np.array(["f", "m"] * (N // 2), dtype=object)
+    return frame
+
+
+def served(variant, features):
+    given = Input({"expression_features": "expression", "clinical_features": "clinical"}, True)
+    recipe = build_recipe(Recipe.model_validate(VARIANTS[variant]), seed=1, given=given)
+    return ServedModel(
+        model=recipe.fit(features, CLASSES[np.arange(N) % 3]),
+        classes=CLASSES,
+        columns=tuple(features.columns),
+        categories=tuple(features.columns[is_category(features)]),
+        temperature=Temperature(0.8),
+        thresholds=ClassThresholds((0.2, 0.3, -1.0)),
+        conformal=Conformal(),
+    )
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_served_model__comes_back_from_its_folder(variant, features, tmp_path):
+    """Every recipe must be storable without pickle, and answer the same to 1e-9."""
+    model = served(variant, features)
+
+    model.save(tmp_path / "model")
+    again = load_served(tmp_path / "model")
+
+    assert not list(tmp_path.rglob("*.pkl"))
+    one, other = model.predict(features), again.predict(features)
+    pd.testing.assert_frame_equal(one, other, check_exact=False, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(one.filter(like="p[").sum(axis=1), 1)
+
+
+def test_predict__sets_follow_the_thresholds_and_abstention_the_sets(features):
+    model = served("lightgbm", features)
+
+    answer = model.predict(features.head(5))
+
+    for _, row in answer.iterrows():
+        held = json.loads(row["prediction_set"])
+        expected = [
+            name for name, least in zip(CLASSES, (0.2, 0.3, -1.0), strict=True)
+            if row[f"p[{name}]"] >= least
+        ]  # fmt: skip
+        assert held == expected
+        assert row["abstained"] == (len(held) != 1)
+
+
+def test_predict__takes_a_wider_table_and_one_that_lacks_columns(features):
+    """An expanded frame brings keys and flags; a new site may not send the clinical sheet."""
+    model = served("lightgbm", features)
+    wide = features.assign(patient_id="x", clinical_features__age=features.iloc[:, 0].astype(float))
+
+    pd.testing.assert_frame_equal(model.predict(wide[::-1][::-1]), model.predict(features))
+    few = model.predict(features.iloc[:2, 1:5])
+    assert np.isfinite(few.filter(like="p[").to_numpy()).all()
+
+
+def test_explain__names_columns_of_trees_and_nothing_otherwise(features):
+    model = served("lightgbm", features)
+
+    reasons = model.explain(features.head(1), "APL", count=3)
+
+    assert 0 < len(reasons) <= 3
+    assert {reason.feature for reason in reasons} <= set(
+        model.model.named_steps["encode"].get_feature_names_out()
+    )
+    assert served("extra_trees", features).explain(features.head(1), "APL") == []
+
+
+def test_load_served__refuses_foreign_types(features, tmp_path):
+    """A model file is data from elsewhere; it must not bring code along."""
+    model = served("lightgbm", features)
+    model.save(tmp_path)
+    skops.io.dump(Pipeline([("x", FunctionTransformer(json.dumps))]), tmp_path / "model.skops")
+
+    with pytest.raises(StudyError, match=r"holds foreign types; got json\.dumps"):
+        load_served(tmp_path)
