@@ -25,6 +25,13 @@ SERVICES: dict[str, tuple[str, ...]] = {
         CLINICAL,
         BIOMARKERS,
     ),
+    "leukemia_subtype_v1": (
+        Modality.SNV,
+        Modality.FUSION,
+        Modality.EXPRESSION,
+        CLINICAL,
+        BIOMARKERS,
+    ),
     "ct_radiomics_v1": (Modality.CT, CLINICAL),
     "nsclc_survival_v1": (Modality.EXPRESSION, Modality.CT, CLINICAL),
 }

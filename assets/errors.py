@@ -16,6 +16,8 @@
     ├── ContractViolation        rows that do not fit their table; nothing is written
     ├── PanelError               a panel of biomarkers that cannot be used
     ├── StudyError               a study file, frame or model request that cannot be met
+    ├── PromotionError           a candidate, promotion or rollback that is refused
+    ├── AuditError               an audit log whose lines are not those that were written
     └── SettingsError            a setting that cannot be used
 
 Pure Python: raised by pure modules, carried across processes by the driver, printed by the
@@ -139,6 +141,14 @@ class PanelError(OncoFrameError):
 
 class StudyError(OncoFrameError):
     """A study, frame or model request that cannot be met."""
+
+
+class PromotionError(OncoFrameError):
+    """A model that may not be proposed, promoted, rolled back to or used."""
+
+
+class AuditError(OncoFrameError):
+    """An audit log that somebody changed."""
 
 
 class SettingsError(OncoFrameError):

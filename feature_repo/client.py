@@ -17,6 +17,7 @@ import polars as pl
 import pyarrow as pa
 import yaml
 
+from assets.audit import AUDIT_LOG
 from assets.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def open_store(home: Path, *, versions: Mapping[str, int | None] | None = None) 
     settings["online_store"]["path"] = str(home / Path(settings["online_store"]["path"]).name)
     settings |= _overrides(home / OVERRIDES)
     settings["offline_store"]["lake"] = str(home / "lake")
+    settings["offline_store"]["audit"] = str(home / AUDIT_LOG)
     settings["offline_store"]["versions"] = dict(versions or {})
     return FeatureStore(config=RepoConfig(repo_path=REPOSITORY, **settings))
 

@@ -23,6 +23,7 @@ from feast.repo_config import FeastConfigBaseModel
 from feast.utils import compute_non_entity_date_range
 from pydantic import Field
 
+from feature_repo.audited import audited
 from feature_repo.entity_rows import EntityRows
 from feature_repo.historical import join, patients_between, view_requests
 from feature_repo.pulls import all_rows, newest_rows, open_source
@@ -38,6 +39,8 @@ class LakeOfflineStoreConfig(FeastConfigBaseModel):
         Path of the store's class.
     lake
         Folder of the lake; a relative one starts at the feature repository.
+    audit
+        File of the audit log, in which each pull of features leaves a line; None keeps none.
     known_by
         ``as_of``: a value counts only if it was known by the entity row's time, unless the entity
         frame names another time in its column ``known_by``. ``ever``: without that column it
@@ -49,6 +52,7 @@ class LakeOfflineStoreConfig(FeastConfigBaseModel):
 
     type: str = "feature_repo.offline_store.LakeOfflineStore"
     lake: str = "../.oncoframe/lake"
+    audit: str | None = None
     known_by: Literal["as_of", "ever"] = "as_of"
     versions: dict[str, int | None] = Field(default_factory=dict)
 
@@ -100,9 +104,11 @@ class LakeOfflineStore(OfflineStore):
         else:
             rows = EntityRows.of(entity_df)
             first, last = rows.span
+        versions = {request.source: request.table.version for request in requests}
+        read = partial(join, rows, requests, limit=limit, strict=filter_by_created_timestamp)
         return LakeRetrievalJob(
-            partial(join, rows, requests, limit=limit, strict=filter_by_created_timestamp),
-            versions={request.source: request.table.version for request in requests},
+            audited(read, config, features=feature_refs, versions=versions),
+            versions=versions,
             repo_path=config.repo_path,
             full_feature_names=full_feature_names,
             on_demand_feature_views=OnDemandFeatureView.get_requested_odfvs(

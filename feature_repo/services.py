@@ -23,7 +23,14 @@ def _service(name: str) -> FeatureService:
 
 aml_who_class_v1 = _service("aml_who_class_v1")
 aml_who_class_v2 = _service("aml_who_class_v2")
+leukemia_subtype_v1 = _service("leukemia_subtype_v1")
 ct_radiomics_v1 = _service("ct_radiomics_v1")
 nsclc_survival_v1 = _service("nsclc_survival_v1")
 
-SERVICES = (aml_who_class_v1, aml_who_class_v2, ct_radiomics_v1, nsclc_survival_v1)
+SERVICES = (
+    aml_who_class_v1,
+    aml_who_class_v2,
+    leukemia_subtype_v1,
+    ct_radiomics_v1,
+    nsclc_survival_v1,
+)

@@ -4,11 +4,15 @@
 
 Split conformal prediction with one threshold per class: MAPIE 1.6 conditions on features only, not
 on the label; calibrated with the patients of one class, it gives the same threshold (a test
-compares them).
+compares them) where the wanted rank is a whole number. Between two patients the threshold is
+interpolated: rounding down, as MAPIE does, promises 91.4 % for a class of 57 patients where 90 % is
+asked, and pays with larger sets.
 
 References
 ----------
 Vovk V. Conditional validity of inductive conformal predictors. ACML 2012.
+Hutson AD. Calculating nonparametric confidence intervals for quantiles using fractional order
+statistics. J Appl Stat 1999;26:343-353.
 Ding T et al. Class-conditional conformal prediction with many classes. NeurIPS 2023.
 """
 
@@ -18,6 +22,9 @@ import numpy as np
 
 from ml.bootstrap import Estimate, estimate, resamples
 from ml.plan import Conformal
+
+#: A threshold is itself the probability of a patient: rounding must not shut it out.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -34,8 +41,7 @@ class ClassThresholds:
 
     def sets(self, probabilities: np.ndarray) -> np.ndarray:
         """(n, k) mask of the classes in each patient's set."""
-        # A threshold is itself the probability of a patient: rounding must not shut it out.
-        return np.asarray(probabilities >= np.array(self.smallest) - 1e-12)
+        return np.asarray(probabilities >= np.array(self.smallest) - _ROUNDING)
 
 
 def fit_thresholds(
@@ -69,8 +75,11 @@ def fit_thresholds(
 def _threshold(of_truth: np.ndarray, coverage: float) -> float:
     """Probability that the patients' own class reaches in ``coverage`` of new patients."""
     # The (n + 1)th patient is the new one; too few patients promise nothing below all of them.
-    below = int(np.floor((len(of_truth) + 1) * (1 - coverage) + 1e-9))
-    return float(np.sort(of_truth)[below - 1]) if below else -1.0
+    rank = (len(of_truth) + 1) * (1 - coverage)
+    if rank < 1 - _ROUNDING:
+        return -1.0
+    ranks = np.arange(1, len(of_truth) + 1)
+    return float(np.interp(rank, ranks, np.sort(of_truth)))
 
 
 def answered(sets: np.ndarray, plan: Conformal) -> np.ndarray:

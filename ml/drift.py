@@ -6,6 +6,7 @@ What is tested and how is in ``drift_columns`` and ``drift_tests``, what counts 
 ``drift_verdict``, the page in ``drift_report``. Numbers out of a model are columns like others.
 """
 
+import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,7 +177,11 @@ def write_report(report: DriftReport, folder: Path) -> dict[str, Path]:
     """
     # Evidently takes seconds to import, which a comparison without a page need not wait for.
     from ml.drift_figures import figures  # noqa: PLC0415
-    from ml.drift_report import write_html  # noqa: PLC0415
+
+    with warnings.catch_warnings():
+        # It imports its server, and that what is deprecated elsewhere.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from ml.drift_report import write_html  # noqa: PLC0415
 
     folder.mkdir(parents=True, exist_ok=True)
     files = {"html": write_html(report, folder / "drift.html")}

@@ -1,20 +1,33 @@
 """How good out-of-fold predictions are, with intervals over patients.
 
-    labels, probabilities -> confusion of every bootstrap resample -> metrics -> Evaluation
+    labels, probabilities, folds -> confusion of every bootstrap resample -> metrics -> Evaluation
 
 All count metrics are functions of the confusion matrix, so a resample costs one row of a matrix
 product. Pure NumPy.
+
+An area under the ROC curve compares only patients who were tested in the same fold. Scores of two
+folds come from two models, and a fold that holds more patients of a class leaves fewer to learn
+from: its scores of that class are lower. Compared across folds, scores that know nothing reach
+less than 0.5; within a fold they reach 0.5 on average, whatever the model.
+
+References
+----------
+Parker BJ, Günter S, Bedo J. Stratification bias in low signal microarray studies. BMC
+Bioinformatics 2007;8:326. Forman G, Scholz M. Apples-to-apples in cross-validation studies:
+pitfalls in classifier performance measurement. SIGKDD Explor 2010;12:49-57.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
 from ml.bootstrap import Estimate, estimate, resamples
 
 #: Metrics of an :class:`Evaluation`, in the order in which tables show them. Precision, recall and
-#: AUROC (each class against the others) are means over classes; recall is balanced accuracy.
+#: AUROC (each class against the others, within folds) are means over classes; recall is balanced
+#: accuracy.
 METRICS = (
     "accuracy",
     "balanced_accuracy",
@@ -27,6 +40,8 @@ METRICS = (
 )
 #: Metrics of a class, in the order of tables.
 CLASS_METRICS = ("precision", "recall", "f1", "auroc")
+#: Of a score among sorted ones: behind the lower ones, and behind the equal ones, too.
+_SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 
 
 @dataclass(frozen=True)
@@ -43,7 +58,7 @@ class ClassResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Result of one cross-validation; all values are means over its repeats.
+    """Result of one cross-validation: means over its repeats; AUROC, over the pairs of all repeats.
 
     Parameters
     ----------
@@ -67,6 +82,7 @@ class Evaluation:
 def evaluate(
     labels: np.ndarray,
     probabilities: np.ndarray,
+    folds: np.ndarray,
     *,
     seed: int,
     classes: np.ndarray | None = None,
@@ -82,6 +98,8 @@ def evaluate(
         True classes.
     probabilities : (repeats, n, k) array of float
         Predicted probabilities, classes in sorted order.
+    folds : (repeats, n) array of int
+        Fold, from 0, in which each patient was tested: probabilities of one fold are of one model.
     seed
         Of the resampling.
     classes : (k,) array of str, optional
@@ -95,7 +113,7 @@ def evaluate(
     counts = _confusion(weights, truth, probabilities.argmax(axis=2), k)
     metrics, per_class = _count_metrics(counts)
     metrics["log_loss"] = weights @ _patient_log_loss(truth, probabilities) / n
-    per_class["auroc"] = _auroc(weights, truth, probabilities)
+    per_class["auroc"] = _auroc(weights, truth, probabilities, folds)
     with np.errstate(invalid="ignore"):
         known = np.isfinite(per_class["auroc"])
         metrics["auroc"] = np.nansum(per_class["auroc"], axis=1) / known.sum(axis=1)
@@ -178,33 +196,47 @@ def _patient_log_loss(truth: np.ndarray, probabilities: np.ndarray) -> np.ndarra
     return np.asarray(losses.mean(axis=0))
 
 
-def _auroc(weights: np.ndarray, truth: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """(resamples, k) area under the ROC curve of each class against the others, mean over repeats.
+def _auroc(
+    weights: np.ndarray, truth: np.ndarray, probabilities: np.ndarray, folds: np.ndarray
+) -> np.ndarray:
+    """(resamples, k) area under the ROC curve of each class against the others, within folds.
 
-    NaN where a resample has no patient of the class, or none of another.
+    NaN where no fold of a resample has both a patient of the class and one of another.
     """
-    repeats, _, k = probabilities.shape
-    areas = np.zeros((len(weights), k))
-    for repeat in range(repeats):
-        for i in range(k):
-            areas[:, i] += _one_auroc(weights, truth == i, probabilities[repeat, :, i])
-    return np.asarray(areas / repeats)
+    areas = np.empty((len(weights), probabilities.shape[2]))
+    for i in range(areas.shape[1]):
+        right, pairs = np.zeros(len(weights)), np.zeros(len(weights))
+        for scores, fold in zip(probabilities[:, :, i], folds, strict=True):
+            of_repeat = _pairs(weights, truth == i, scores, fold)
+            right += of_repeat[0]
+            pairs += of_repeat[1]
+        areas[:, i] = np.divide(right, pairs, out=np.full_like(right, np.nan), where=pairs > 0)
+    return areas
 
 
-def _one_auroc(weights: np.ndarray, inside: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """(resamples,) share of pairs, one patient in the class and one out of it, in right order."""
-    # Right means: patients out of the class below, and half of those with an equal score.
+def _pairs(
+    weights: np.ndarray, inside: np.ndarray, scores: np.ndarray, fold: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(resamples,) pairs of a patient in the class and one out of it: in right order, and in all.
+
+    Both of one fold. An equal score is half right.
+    """
+    # One order for all folds: by fold, then by score. The patients whom a member of the class is
+    # above then lie between the start of its fold and its own place.
     levels, level = np.unique(scores, return_inverse=True)
+    place = fold * len(levels) + level
     outside = np.flatnonzero(~inside)
-    outside = outside[np.argsort(level[outside], kind="stable")]
-    ends = np.searchsorted(level[outside], np.arange(len(levels)), side="right")
-    below = np.zeros((len(weights), len(outside) + 1), dtype=np.float32)
-    np.cumsum(weights[:, outside], axis=1, out=below[:, 1:])
+    outside = outside[np.argsort(place[outside], kind="stable")]
+    passed = np.zeros((len(weights), len(outside) + 1), dtype=np.float32)
+    np.cumsum(weights.take(outside, axis=1), axis=1, out=passed[:, 1:])
     members = np.flatnonzero(inside)
-    last = ends[level[members]]
-    first = np.where(level[members] > 0, ends[level[members] - 1], 0)
-    right = (below[:, first] + below[:, last]) / 2
-    total_in, total_out = weights[:, members].sum(axis=1), below[:, -1]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        area = (weights[:, members] * right).sum(axis=1, dtype=np.float64) / total_in / total_out
-    return np.asarray(area)
+    counted = weights.take(members, axis=1)
+    first, last = (np.searchsorted(place[outside], place[members], side) for side in _SIDES)
+    below = (passed.take(first, axis=1) + passed.take(last, axis=1)) / 2
+    # Per fold: how many lie before it, how many out of the class and how many in it.
+    bounds = np.searchsorted(fold[outside], np.arange(fold.max() + 2))
+    before = passed[:, bounds].astype(np.float64)
+    own = counted @ np.eye(fold.max() + 1, dtype=np.float32)[fold[members]]
+    right = (counted * below).sum(axis=1, dtype=np.float64)
+    right -= (own * before[:, :-1]).sum(axis=1)
+    return right, (own * np.diff(before)).sum(axis=1)

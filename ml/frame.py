@@ -58,7 +58,13 @@ class FrameColumn(BaseModel):
 
 
 class Sidecar(BaseModel):
-    """The part of ``frame.json`` that a model needs."""
+    """The part of ``frame.json`` that a model needs.
+
+    Parameters
+    ----------
+    everyone
+        The frame holds patients without a label too: to be scored, not to be learned from.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -67,6 +73,7 @@ class Sidecar(BaseModel):
     label_name: str
     columns: dict[str, FrameColumn]
     guards: dict[str, Any] = {}
+    everyone: bool = False
 
     @property
     def views(self) -> dict[str, str]:
@@ -107,8 +114,8 @@ def read_frame(folder: Path) -> Frame:
     Raises
     ------
     StudyError
-        If a file is missing or not what it should be, a patient has two rows or no label, or the
-        columns are not those of the sidecar.
+        If a file is missing or not what it should be, a patient has two rows, or no label where
+        each has to have one, or the columns are not those of the sidecar.
     """
     sidecar = _read_sidecar(folder / "frame.json")
     rows = _read_parquet(folder / "frame.parquet")
@@ -173,7 +180,7 @@ def _check_rows(rows: pl.DataFrame, sidecar: Sidecar, *, where: str) -> None:
         raise StudyError(
             "a patient has one row in a frame", where=where, got=f"{duplicates} rows share theirs"
         )
-    for column in ("patient_id", "label"):
+    for column in ("patient_id",) if sidecar.everyone else ("patient_id", "label"):
         if rows[column].null_count():
             raise StudyError(
                 f"every row of a frame has a {column}",

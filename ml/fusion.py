@@ -12,12 +12,13 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 
 from ml.calibration import fit_temperature
 from ml.splits import aligned_probabilities, out_of_fold_within
+from ml.wrapper import Wrapper
 
 #: Folds within the training fold that give the second level its predictions.
 INNER_FOLDS = 3
@@ -25,10 +26,9 @@ INNER_FOLDS = 3
 MIN_PERFORMED = 10
 
 
-class _PerModality(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
+class _PerModality(Wrapper):
     """What models per modality share: their columns, their patients, their predictions."""
 
-    estimator: BaseEstimator
     views: Mapping[str, str]
     random_state: int
 
@@ -68,14 +68,6 @@ class _PerModality(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type:
                     model = self.models_[modality]
                     predicted[had] = aligned_probabilities(model, part[had], self.classes_)
                 yield modality, predicted
-
-    def predict(self, X: pd.DataFrame) -> np.ndarray:  # noqa: N803, sklearn's name
-        """(n,) most probable classes."""
-        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
-
-    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:  # noqa: N803, sklearn's name
-        """(n, k) probabilities in the order of ``classes_``."""
-        raise NotImplementedError
 
 
 class LateFusion(_PerModality):
@@ -119,6 +111,7 @@ class LateFusion(_PerModality):
 
     def predict_proba(self, X: pd.DataFrame) -> np.ndarray:  # noqa: N803, sklearn's name
         """(n, k) probabilities in the order of ``classes_``."""
+        check_is_fitted(self)
         total = np.zeros((len(X), len(self.classes_)))
         count = np.zeros((len(X), 1))
         for modality, predicted in self._predict_models(X):
@@ -184,7 +177,7 @@ class Stacking(_PerModality):
         return np.asarray(self.combine_.predict_proba(evidence))
 
 
-class ModalityDropout(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
+class ModalityDropout(Wrapper):
     """Model trained also on copies of patients with one assay taken away.
 
     Parameters
@@ -228,15 +221,6 @@ class ModalityDropout(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         self.estimator_ = clone(self.estimator).fit(everybody, labels)
         self.classes_ = self.estimator_.classes_
         return self
-
-    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:  # noqa: N803, sklearn's name
-        """(n, k) probabilities in the order of ``classes_``."""
-        check_is_fitted(self)
-        return np.asarray(self.estimator_.predict_proba(X))
-
-    def predict(self, X: pd.DataFrame) -> np.ndarray:  # noqa: N803, sklearn's name
-        """(n,) most probable classes."""
-        return np.asarray(self.estimator_.predict(X))
 
 
 def performed(part: pd.DataFrame) -> np.ndarray:

@@ -1,6 +1,6 @@
-"""How a study is modelled: recipes, cross-validation, search, calibration, sets and subgroups.
+"""How a study is modelled and released: recipes, folds, search, calibration, sets, subgroups.
 
-    study file -> these declarations -> ml.recipes, ml.folds, ml.search, ml.conformal, ml.subgroups
+    study file -> these declarations -> ml.recipes, ml.folds, ml.search, ml.conformal, ml.gate
 
 Declarations only; what they refuse is what can be seen to be wrong without a frame.
 """
@@ -192,6 +192,29 @@ class Conformal(Declaration):
     coverage: Share = 0.9
     min_patients: PositiveInt = 20
     answer_at_most: PositiveInt = 1
+
+
+class Promotion(Declaration):
+    """How much worse than the champion a new model may be; see :mod:`ml.gate`.
+
+    Parameters
+    ----------
+    margin
+        Of accuracy and macro F1: the paired 95 % interval of the difference must stay above minus
+        this. Few patients give wide intervals, and so need a wide margin or a better model.
+    max_ece
+        Largest calibration error of a model that is released.
+    ece_margin
+        How much larger than that of the champion it may be.
+    subgroup_margin
+        A subgroup counts as served worse if its accuracy is lower by more than this, and the paired
+        interval holds no zero.
+    """
+
+    margin: Share = 0.03
+    max_ece: Share = 0.15
+    ece_margin: Share = 0.05
+    subgroup_margin: Share = 0.05
 
 
 class Subgroup(Declaration):

@@ -153,7 +153,16 @@ class Permuted:
 
     @property
     def at_chance(self) -> bool:
-        """Whether the interval of the area under the ROC curve holds 0.5, from both sides."""
+        """Whether the interval of the area under the ROC curve holds 0.5, from both sides.
+
+        Models of two folds share most of their training patients, which no bootstrap of tested
+        patients can know: of honest evaluations, about one shuffle in ten is called not at chance.
+
+        References
+        ----------
+        Bengio Y, Grandvalet Y. No unbiased estimator of the variance of K-fold cross-validation. J
+        Mach Learn Res 2004;5:1089-1105.
+        """
         area = self.evaluation.metrics["auroc"]
         return area.low <= 0.5 <= area.high  # noqa: PLR2004  (a coin's area)
 

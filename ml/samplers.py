@@ -9,11 +9,11 @@ is no way to resample before the patients are split.
 from typing import Literal, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.neighbors import NearestNeighbors
-from sklearn.utils.validation import check_is_fitted
 
 from assets.errors import StudyError
+from ml.wrapper import Wrapper
 
 #: Neighbours among which new patients are drawn; a class needs one patient more.
 NEIGHBOURS = 5
@@ -23,7 +23,7 @@ FILL_SHARE = 0.5
 _SHADOW_SIGMA, _SHADOW_POINTS = 0.005, 40
 
 
-class ClassWeighted(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
+class ClassWeighted(Wrapper):
     """Classifier fitted with patient weights that lift rare classes.
 
     A patient of a class with n training patients weighs ``n ** -power``, scaled to mean 1 per
@@ -66,17 +66,8 @@ class ClassWeighted(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         self.estimator_ = clone(self.estimator).fit(X, positions, sample_weight=weights[positions])
         return self
 
-    def predict_proba(self, X: np.ndarray) -> np.ndarray:  # noqa: N803, sklearn's name
-        """(n, k) probabilities in the order of ``classes_``."""
-        check_is_fitted(self)
-        return np.asarray(self.estimator_.predict_proba(X))
 
-    def predict(self, X: np.ndarray) -> np.ndarray:  # noqa: N803, sklearn's name
-        """(n,) most probable classes."""
-        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
-
-
-class Oversampled(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
+class Oversampled(Wrapper):
     """Classifier fitted on the training patients and on new ones near those of rare classes.
 
     Classes are filled up to :data:`FILL_SHARE` of the largest; one with too few patients for
@@ -149,15 +140,6 @@ class Oversampled(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: 
                 self.added_[str(self.classes_[position])] = len(new)
         self.estimator_ = clone(self.estimator).fit(np.vstack(rows), np.concatenate(classes))
         return self
-
-    def predict_proba(self, X: np.ndarray) -> np.ndarray:  # noqa: N803, sklearn's name
-        """(n, k) probabilities in the order of ``classes_``."""
-        check_is_fitted(self)
-        return np.asarray(self.estimator_.predict_proba(X))
-
-    def predict(self, X: np.ndarray) -> np.ndarray:  # noqa: N803, sklearn's name
-        """(n,) most probable classes."""
-        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
 
 
 def _adasyn(X: np.ndarray, inside: np.ndarray, wanted: int, seed: int) -> np.ndarray:  # noqa: N803

@@ -20,6 +20,7 @@ from ml.plan import (
     CrossValidation,
     Declaration,
     Identifier,
+    Promotion,
     Recipe,
     Sentence,
     Subgroups,
@@ -163,6 +164,7 @@ class Study(Declaration):
     calibration: Calibration | None = Calibration()
     conformal: Conformal = Conformal()
     subgroups: Subgroups = Subgroups()
+    promotion: Promotion = Promotion()
     limits: tuple[Sentence, ...] = ()
 
     @model_validator(mode="after")

@@ -162,6 +162,7 @@ def _train_one(
     evaluation = evaluate(
         matrix.labels[tested],
         predictions.probabilities[:, tested],
+        folds.test_fold[:, tested],
         seed=shared.seed,
         classes=classes,
     )
@@ -261,4 +262,5 @@ def _permuted(shared: _Trained, modality_set: str, shuffle: int, fold_done: Fold
     folds = assign_folds(matrix.patient_ids, shuffled.labels, plan)
     recipe = build_recipe(shared.study.recipes[0], seed=seed, given=shared.given)
     said = out_of_fold(recipe, shuffled, folds, workers=shared.workers, fold_done=fold_done)
-    return Permuted(modality_set, shuffle, evaluate(shuffled.labels, said, seed=seed))
+    evaluation = evaluate(shuffled.labels, said, folds.test_fold, seed=seed)
+    return Permuted(modality_set, shuffle, evaluation)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import dagster as dg
 
-from orchestration.jobs import JOBS, SCHEDULES
+from orchestration import automation, jobs
 from orchestration.progress import Progress
+from orchestration.releases import rollback_job
 from orchestration.resources import resources
-from orchestration.sensors import new_files
 from orchestration.settings import Settings
 
 
@@ -19,9 +19,9 @@ def build(settings: Settings, progress: Progress | None = None) -> dg.Definition
     return dg.Definitions.merge(
         dg.load_from_defs_folder(path_within_project=Path(__file__).parent),
         dg.Definitions(
-            jobs=JOBS,
-            schedules=SCHEDULES,
-            sensors=[new_files],
+            jobs=[*jobs.JOBS, *automation.JOBS, rollback_job],
+            schedules=automation.schedules(settings),
+            sensors=automation.sensors(settings),
             resources=resources(settings, progress),
             # The driver's pool uses all cores; a process per step would load Feast and dbt again.
             executor=dg.in_process_executor,

@@ -17,6 +17,7 @@ STAGES = (
     "store",
     "training",
     "models",
+    "promotion",
     "scoring",
     "monitoring",
 )

@@ -1,16 +1,14 @@
-"""Jobs and schedules: the main job in one go, a second try, and the weekly retraining.
+"""Jobs on the landing zone: the main job in one go, and a second try.
 
 everything: landing zone -> features -> clinical -> biomarkers -> registry -> frames -> models
+    -> reports
 retry_failed: quarantined and failed patients -> features
-weekly_retrain: frames -> models, Monday 02:00
 """
 
 from typing import Any
 
 import dagster as dg
 
-from ml.study import study_names
-from orchestration.groups import group
 from orchestration.pipeline import Pipeline
 from orchestration.progress import Progress
 from orchestration.settings import Settings
@@ -58,41 +56,4 @@ def retry_failed() -> None:
     run_retry()
 
 
-weekly_retrain = dg.define_asset_job(
-    "weekly_retrain",
-    selection=dg.AssetSelection.groups(group("training"), group("models")),
-    description="New frame and new model of every study that was trained before.",
-)
-
-
-@dg.schedule(
-    name="weekly_retrain",
-    job=weekly_retrain,
-    cron_schedule="0 2 * * 1",
-    execution_timezone="UTC",
-    description="Monday 02:00 UTC: retrains every study that has a model, from what is known then.",
-)
-def weekly_retrain_schedule(
-    context: dg.ScheduleEvaluationContext,
-) -> list[dg.RunRequest] | dg.SkipReason:
-    """One run per study that has a model in this home."""
-    trained = [
-        name
-        for name in study_names()
-        if context.instance.get_latest_materialization_event(dg.AssetKey(["trained_model", name]))
-    ]
-    if not trained:
-        return dg.SkipReason("no study has a model yet; train one with 'oncoframe train STUDY'")
-    return [
-        dg.RunRequest(
-            run_key=f"{name}-{context.scheduled_execution_time.isoformat()}",
-            asset_selection=[
-                dg.AssetKey([kind, name]) for kind in ("training_frame", "trained_model")
-            ],
-        )
-        for name in trained
-    ]
-
-
-JOBS: list[Any] = [everything, retry_failed, weekly_retrain]  # Dagster exports no common type
-SCHEDULES = [weekly_retrain_schedule]
+JOBS: list[Any] = [everything, retry_failed]  # Dagster exports no common type

@@ -44,3 +44,19 @@ def picture_metadata(pictures: Mapping[str, tuple[Path, Path]]) -> dict[str, dg.
         metadata[name] = dg.MetadataValue.md(f"![{full.stem}](data:image/png;base64,{inline})")
         metadata[f"{name}_file"] = dg.MetadataValue.path(full)
     return metadata
+
+
+def latest_frame(instance: dg.DagsterInstance, key: dg.AssetKey) -> str:
+    """Id of the frame that an asset built last.
+
+    Raises
+    ------
+    dagster.Failure
+        If it was never built.
+    """
+    event = instance.get_latest_materialization_event(key)
+    if event is None or event.asset_materialization is None:
+        raise dg.Failure(
+            f"{key.to_user_string()} was never built; materialise it first.", allow_retries=False
+        )
+    return str(event.asset_materialization.metadata["frame_id"].value)

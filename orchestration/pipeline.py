@@ -1,7 +1,7 @@
 """The main job as a sequence of Dagster runs, for the command line and the job ``everything``.
 
 landed_files -> per-patient features, a run per chunk -> clinical tables -> biomarkers -> registry
-    -> frame, model
+    -> frame, model, report, candidate
 
 Each step is a Dagster run of its own, because Dagster skips what depends on a per-patient asset in
 the run that leaves a patient out. A step whose input did not change is not run: the run that last
@@ -23,7 +23,7 @@ import dagster as dg
 
 from assets.biomarkers import publish
 from assets.biomarkers.contract import CONTRACT as BIOMARKERS
-from assets.catalog import feature_contracts
+from assets.catalog import SERVICES, feature_contracts
 from assets.contracts import Modality
 from assets.extractors import EXTRACTORS
 from assets.lake import Lake
@@ -37,10 +37,11 @@ from orchestration.lost_runs import RunningProcess
 from orchestration.partitions import PATIENTS
 from orchestration.progress import Progress
 from orchestration.references import prepare_references
+from orchestration.retraining import data_version_now, retrained, training_tags
 from orchestration.settings import PROJECT, Settings
 
 #: Dagster's own console log; progress bars and ledger say the same to people.
-_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 #: Run tag: hash of what the run worked on.
 INPUT_TAG = "oncoframe/input_sha256"
 _DONE = (Outcome.OK, Outcome.NOT_PERFORMED)
@@ -116,7 +117,7 @@ class Pipeline:
         if only in (None, "biomarkers"):
             self._unless_done("biomarkers", self._biomarkers_input())
         if only in (None, "store"):
-            self._unless_done("store", _hash(repr(feature_contracts())))
+            self._unless_done("store", _hash(repr((feature_contracts(), SERVICES))))
         return self._report(stale, start)
 
     def retry(self) -> RunReport:
@@ -146,12 +147,17 @@ class Pipeline:
         )
 
     def train(self, study: str) -> dict[str, Any]:
-        """New frame and new model of a study; returns what ``train --json`` prints."""
-        keys = [dg.AssetKey([kind, study]) for kind in ("training_frame", "trained_model")]
-        result = self.materialize(keys)
-        [event] = result.asset_materializations_for_node(keys[1].to_python_identifier())
-        summary: dict[str, Any] = event.metadata["result"].value  # type: ignore[assignment]
-        return summary
+        """New frame, model, report and candidate; returns what ``train --json`` prints."""
+        keys = [dg.AssetKey([kind, study]) for kind in retrained(study)]
+        tags = training_tags(study, data_version_now(self.lake, study), "asked for")
+        result = self.materialize(keys, tags=tags)
+        model, report = (
+            result.asset_materializations_for_node(key.to_python_identifier())[0]
+            for key in keys
+            if key.path[0] in ("trained_model", "report")
+        )
+        summary: dict[str, Any] = model.metadata["result"].value  # type: ignore[assignment]
+        return {**summary, "report": report.metadata["html"].value}
 
     def build_frame(
         self, study: str, *, as_of: str | None = None, modalities: Sequence[str] | None = None
@@ -177,7 +183,7 @@ class Pipeline:
         return self._job.execute_in_process(
             instance=self.instance,
             asset_selection=list(keys),
-            run_config={**_QUIET, **({"ops": ops} if ops else {})},
+            run_config={**QUIET, **({"ops": ops} if ops else {})},
             tags={**(tags or {}), **self._process.tags()},
         )
 

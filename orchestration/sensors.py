@@ -1,6 +1,8 @@
 """Sensors: what happens without anybody asking.
 
 samplesheet or a file of it changed -> new_files -> job everything, once per state of the zone
+
+What the clock and a drift start is in ``automation.py``, which also makes the sensor of this.
 """
 
 import dagster as dg
@@ -9,7 +11,6 @@ from assets.errors import OncoFrameError
 from assets.hashing import content_hash
 from assets.lake import Lake
 from assets.landing import intake
-from orchestration.jobs import everything
 from orchestration.landing_zone import open_zone
 from orchestration.settings import Settings
 
@@ -17,11 +18,6 @@ from orchestration.settings import Settings
 INTERVAL_S = 60
 
 
-@dg.sensor(
-    job=everything,
-    minimum_interval_seconds=INTERVAL_S,
-    description="Runs the main job when the samplesheet or one of its files changed.",
-)
 def new_files(
     settings: dg.ResourceParam[Settings], lake: dg.ResourceParam[Lake]
 ) -> dg.RunRequest | dg.SkipReason:

@@ -7,7 +7,7 @@ Constants that change what a feature means are no settings: they are code, with 
 
 import os
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import yaml
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
@@ -18,6 +18,7 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
+from assets.audit import AUDIT_LOG
 from assets.errors import SettingsError
 from assets.imaging.contract import SETTINGS as CT_SETTINGS
 from assets.imaging.rules import MaskRule
@@ -26,11 +27,16 @@ from assets.landing.files import join
 from assets.reference.builds import GRCH37, GRCH38
 from assets.reference.load import AnnotationFiles
 
+if TYPE_CHECKING:
+    from ml.registry.store import Store
+
 PROJECT = Path(__file__).resolve().parent.parent
 SETTINGS_FILE = "settings.yaml"
 _REFERENCE_FILES = (
     "annotation_grch37", "annotation_grch38", "cytobands_grch37", "cytobands_grch38",
 )  # fmt: skip
+
+_CRON = r"^\S+( +\S+){4}$"
 
 
 class Settings(BaseSettings):
@@ -65,6 +71,18 @@ class Settings(BaseSettings):
         Radiomics settings (a file in ``assets/imaging/settings``), and which segmentation is the
         tumour: tumour, latest, largest, all, or named:NAME,NAME. Each row carries both, and a
         study refuses to mix them.
+    mlflow_uri
+        ``http(s)://`` address of an MLflow server that keeps trainings and models; without it they
+        are kept in the home, without a server. User and password are MLflow's own variables.
+    automatic
+        Whether schedules and sensors run until somebody stops them in the UI; else they rest until
+        somebody starts them there.
+    nightly_cron, retrain_cron
+        When patients are scored and drift is judged, and when models are trained again: five cron
+        fields, UTC.
+    approvers, scientists
+        Who may promote a model and roll back to another; who may propose one. Users of the MLflow
+        server where there is one.
     """
 
     model_config = SettingsConfigDict(
@@ -88,6 +106,12 @@ class Settings(BaseSettings):
     cytobands_grch38: Path | None = None
     ct_settings: str = CT_SETTINGS
     ct_mask_rule: str = MaskRule().label
+    mlflow_uri: str | None = Field(default=None, pattern=r"^https?://[^@]+$")
+    automatic: bool = False
+    nightly_cron: str = Field(default="0 1 * * *", pattern=_CRON)
+    retrain_cron: str = Field(default="0 2 * * 1", pattern=_CRON)
+    approvers: tuple[str, ...] = ()
+    scientists: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, **given: Any) -> Self:
@@ -195,6 +219,26 @@ class Settings(BaseSettings):
     def mlflow_artifacts(self) -> Path:
         """Folder of models and figures."""
         return self.home / "mlflow" / "artifacts"
+
+    @property
+    def registry(self) -> "Store":
+        """Trainings and models: in the home, or on the MLflow server."""
+        # MLflow takes seconds to load, which a run without models does not spend.
+        from ml.registry.store import Store  # noqa: PLC0415
+
+        if self.mlflow_uri is not None:
+            return Store(self.mlflow_uri, self.mlflow_artifacts)
+        return Store.of_file(self.mlflow_db, self.mlflow_artifacts)
+
+    @property
+    def audit_log(self) -> Path:
+        """Who pulled frames, promoted, rolled back and scored."""
+        return self.home / AUDIT_LOG
+
+    @property
+    def drift_dir(self) -> Path:
+        """Newest verdicts on drift, by study and frame of the model."""
+        return self.home / "drift"
 
     @property
     def reports_dir(self) -> Path:

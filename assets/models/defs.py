@@ -1,4 +1,4 @@
-"""Models: Dagster glue only; training is in ``ml/training.py``, tracking in ``ml/registry.py``.
+"""Models: Dagster glue only; training is in ``ml/training.py``, tracking in ``ml/registry``.
 
 training_frame/<study> -> trained_model/<study> (cross-validated, logged to MLflow)
                        -> report/<study> (one HTML page)
@@ -16,6 +16,7 @@ from ml.study import load_study, study_names
 from ml.survival_training import train_survival
 from ml.training import train
 from orchestration.groups import SCIENCE_OWNERS, group
+from orchestration.metadata import latest_frame
 from orchestration.progress import Progress
 from orchestration.settings import Settings
 
@@ -39,13 +40,12 @@ def _trained_model(study_name: str) -> dg.AssetsDefinition:
         progress: dg.ResourceParam[Progress],
     ) -> dg.MaterializeResult[None]:
         # MLflow takes seconds to load, which a run without training does not spend.
-        from ml.registry import log_survival, log_training  # noqa: PLC0415
+        from ml.registry.tracking import log_survival, log_training  # noqa: PLC0415
 
-        frame_id = _latest_frame(context.instance, frame_key)
+        frame_id = latest_frame(context.instance, frame_key)
         frame = settings.frames_dir / frame_id
         store: dict[str, Any] = {
-            "database": settings.mlflow_db,
-            "artifacts": settings.mlflow_artifacts,
+            "store": settings.registry,
             "code_version": version("oncoframe"),
             "tags": {"dagster_run_id": context.run.run_id},
         }
@@ -81,9 +81,9 @@ def _report(study_name: str) -> dg.AssetsDefinition:
         code_version="1",
     )
     def report(settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
-        from ml.registry import newest_training  # noqa: PLC0415
+        from ml.registry.trainings import newest_training  # noqa: PLC0415
 
-        training = newest_training(study_name, database=settings.mlflow_db)
+        training = newest_training(study_name, store=settings.registry)
         file = write_page(
             training, frames_dir=settings.frames_dir, reports_dir=settings.reports_dir
         )
@@ -123,15 +123,6 @@ def _materialized(
 def _shown(summary: dict[str, Any]) -> tuple[str, ...]:
     """Metrics that stand beside a model in tables."""
     return ("accuracy", "macro_f1") if "accuracy" in summary["best"] else ("concordance",)
-
-
-def _latest_frame(instance: dg.DagsterInstance, key: dg.AssetKey) -> str:
-    event = instance.get_latest_materialization_event(key)
-    if event is None or event.asset_materialization is None:
-        raise dg.Failure(
-            f"{key.to_user_string()} was never built; materialise it first.", allow_retries=False
-        )
-    return str(event.asset_materialization.metadata["frame_id"].value)
 
 
 def _markdown(summary: dict[str, Any]) -> str:

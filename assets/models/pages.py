@@ -3,9 +3,13 @@
 StoredTraining, frame, panel.yaml -> ml.report -> reports/<study>/<run>/*.html
 """
 
+import json
 from pathlib import Path
 
+import polars as pl
+
 from assets.genomics.panel import load_panel
+from assets.training.sidecar import FRAME, SIDECAR
 from ml.report.patient import patient_report
 from ml.report.stored import StoredTraining
 from ml.report.study import study_report
@@ -36,7 +40,8 @@ def write_page(
     reports_dir
         Holds the pages, by study and training, unless ``out`` names a file.
     patient_id
-        Pseudonym of the patient; None for the page of the model.
+        Pseudonym of the patient; None for the page of the model. A patient whom the model did not
+        learn from is looked for in the newest frame of everyone.
 
     Raises
     ------
@@ -47,9 +52,29 @@ def write_page(
     if patient_id is None:
         html = study_report(training, frame_dir, evidence=evidence)
     else:
+        if not _holds(frame_dir, patient_id):
+            newest = _newest_of_everyone(training.study.name, frames_dir)
+            if newest is not None and _holds(newest, patient_id):
+                frame_dir = newest
         html = patient_report(training, frame_dir, patient_id, evidence=evidence)
     name = "report" if patient_id is None else f"patient_{patient_id}"
     file = out or reports_dir / training.study.name / training.run_id / f"{name}.html"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(html, encoding="utf-8")
     return file.resolve()
+
+
+def _holds(frame_dir: Path, patient_id: str) -> bool:
+    file = frame_dir / FRAME
+    return file.is_file() and patient_id in pl.read_parquet(file, columns=["patient_id"])[:, 0]
+
+
+def _newest_of_everyone(study: str, frames_dir: Path) -> Path | None:
+    """Folder of the frame of everyone that knows most; None if none was built."""
+    told = {file.parent: json.loads(file.read_text()) for file in frames_dir.glob(f"*/{SIDECAR}")}
+    as_of = {
+        folder: sidecar["as_of"]
+        for folder, sidecar in told.items()
+        if sidecar["study"] == study and sidecar.get("everyone")
+    }
+    return max(as_of, key=lambda folder: (as_of[folder], folder.name), default=None)

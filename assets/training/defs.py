@@ -1,13 +1,16 @@
 """Training frames: Dagster glue only; the join is Feast's, the frame is built in ``frames.py``.
 
 snv, fusion, expression, clinical features + labels + cohort -> training_frame/<study>
+                                                              -> scoring_frame/<study>
 """
 
 from datetime import datetime
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
+from assets.audit import Action, AuditLog, machine_user
 from assets.catalog import service_contracts
 from assets.lake import Lake
 from assets.training.frames import FrameBuilder, FrameRequest
@@ -40,12 +43,7 @@ def _training_frame(study_name: str) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=["training_frame", study_name],
-        deps=[
-            "feature_registry",
-            "cohort",
-            "labels",
-            *(contract.table for contract in service_contracts(study.features.service)),
-        ],
+        deps=_upstream(study),
         group_name=group("training"),
         owners=SCIENCE_OWNERS,
         kinds={"feast", "polars"},
@@ -63,25 +61,66 @@ def _training_frame(study_name: str) -> dg.AssetsDefinition:
             datetime.fromisoformat(config.as_of) if config.as_of else None,
             tuple(config.modalities) if config.modalities else None,
         )
-        sidecar = builder.build(request)
-        return dg.MaterializeResult(
-            metadata={
-                "frame_id": sidecar["frame_id"],
-                "dagster/row_count": sidecar["rows"],
-                "columns": len(sidecar["columns"]),
-                "as_of": sidecar["as_of"],
-                "hash": sidecar["content_sha256"],
-                "excluded": {why: len(who) for why, who in sidecar["excluded"].items()},
-                "performed_share": sidecar["performed_share"],
-                "guards": sidecar["guards"],
-            },
-            data_version=dg.DataVersion(sidecar["frame_id"]),
-        )
+        return _materialized(builder.build(request), settings)
 
     return training_frame
 
 
+def _scoring_frame(study: Study) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=["scoring_frame", study.name],
+        deps=_upstream(study),
+        group_name=group("training"),
+        owners=SCIENCE_OWNERS,
+        kinds={"feast", "polars"},
+        description=f"Everyone whom the model may be asked about, with or without a label: consent "
+        f"given, files readable, measured like the others. {study.title}",
+        code_version="1",
+    )
+    def scoring_frame(
+        settings: dg.ResourceParam[Settings], lake: dg.ResourceParam[Lake]
+    ) -> dg.MaterializeResult[None]:
+        request = FrameRequest(study, everyone=True)
+        return _materialized(frame_builder(settings, lake, study).build(request), settings)
+
+    return scoring_frame
+
+
+def _upstream(study: Study) -> list[str]:
+    tables = (contract.table for contract in service_contracts(study.features.service))
+    return ["feature_registry", "cohort", "labels", *tables]
+
+
+def _materialized(sidecar: dict[str, Any], settings: Settings) -> dg.MaterializeResult[None]:
+    """What the Dagster UI shows of a frame; the audit log has it, too."""
+    AuditLog(settings.audit_log).append(
+        Action.FRAME_BUILT, actor=machine_user(), subject=sidecar["frame_id"],
+        details={"study": sidecar["study"], "rows": sidecar["rows"],
+                 "columns": len(sidecar["columns"]), "sha256": sidecar["content_sha256"]},
+    )  # fmt: skip
+    return dg.MaterializeResult(
+        metadata={
+            "frame_id": sidecar["frame_id"],
+            "dagster/row_count": sidecar["rows"],
+            "columns": len(sidecar["columns"]),
+            "as_of": sidecar["as_of"],
+            "hash": sidecar["content_sha256"],
+            "excluded": {why: len(who) for why, who in sidecar["excluded"].items()},
+            "performed_share": sidecar["performed_share"],
+            "guards": sidecar["guards"],
+        },
+        data_version=dg.DataVersion(sidecar["frame_id"]),
+    )
+
+
 @dg.definitions
 def defs() -> dg.Definitions:
-    """One frame per study file."""
-    return dg.Definitions(assets=[_training_frame(name) for name in study_names()])
+    """Frames of each study: to learn from, and, where classes are predicted, to be scored."""
+    studies = [load_study(name) for name in study_names()]
+    scored = [study for study in studies if study.label.kind == "class"]
+    return dg.Definitions(
+        assets=[
+            *(_training_frame(study.name) for study in studies),
+            *(_scoring_frame(study) for study in scored),
+        ]
+    )

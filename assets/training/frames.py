@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -24,15 +25,14 @@ from assets.contracts import Contract
 from assets.errors import StudyError
 from assets.hashing import content_hash
 from assets.lake import Lake, dictionary_table
-from assets.training.population import COHORT, LABELS, Population, select_population
-from assets.training.served import served_rows
+from assets.training.data_version import CODE_VERSION, frame_tables
+from assets.training.measured import how_measured, without_odd_ones
+from assets.training.population import Population, select_population
 from assets.training.sidecar import FRAME, SIDECAR, frame_columns, read_sidecar
 from ml.frame import SITES, FrameColumn
 from ml.guards import refuse_label_columns, refuse_late_columns, refuse_mixed, verdict
 from ml.study import Study
 
-#: Changes whenever the same tables and study would give another frame.
-CODE_VERSION = "3"
 _ID_DIGITS = 16
 
 #: Entities (patient_id, event_timestamp, known_by) and table versions -> joined columns, in the
@@ -52,11 +52,14 @@ class FrameRequest:
         Nothing learned later is used; None: all that is known.
     modalities
         Feature tables to take in; None: all of the service.
+    everyone
+        Take in patients without a label too: a frame to score, that no model is trained on.
     """
 
     study: Study
     as_of: datetime | None = None
     modalities: tuple[str, ...] | None = None
+    everyone: bool = False
 
 
 class FrameBuilder:
@@ -91,7 +94,7 @@ class FrameBuilder:
         contracts = self._contracts(request.modalities)
         versions = self._versions(contracts)
         as_of = request.as_of or self._newest_knowledge(versions)
-        return self._build(request.study, contracts, versions, as_of)
+        return self._build(request.study, contracts, versions, as_of, everyone=request.everyone)
 
     def rebuild(self, frame_id: str) -> Path:
         """Build a frame once more from the table versions it was made of; returns a new folder.
@@ -107,7 +110,9 @@ class FrameBuilder:
         as_of = datetime.fromisoformat(sidecar["as_of"])
         with tempfile.TemporaryDirectory() as scratch:
             again = FrameBuilder(self.lake, Path(scratch), self.contracts, self.pull)
-            rebuilt = again._build(study, contracts, sidecar["versions"], as_of)
+            everyone = sidecar.get("everyone", False)
+            versions = sidecar["versions"]
+            rebuilt = again._build(study, contracts, versions, as_of, everyone=everyone)
             if rebuilt["frame_id"] != frame_id:
                 raise StudyError(
                     "today's views or code give another frame",
@@ -125,8 +130,15 @@ class FrameBuilder:
         contracts: Sequence[Contract],
         versions: dict[str, int | None],
         as_of: datetime,
+        *,
+        everyone: bool,
     ) -> dict[str, Any]:
-        population = select_population(self.lake, study, known_by=as_of, versions=versions)
+        population = select_population(
+            self.lake, study, known_by=as_of, versions=versions, everyone=everyone
+        )
+        how = partial(how_measured, self.lake, contracts, study, known_by=as_of, versions=versions)
+        if everyone:
+            population = without_odd_ones(population, how(population.members), study)
         views = sha256(repr(contracts).encode()).hexdigest()
         identity = {
             "study": study.model_dump(mode="json"),
@@ -135,6 +147,7 @@ class FrameBuilder:
             "versions": versions,
             "views": views,
             "code_version": CODE_VERSION,
+            **({"everyone": True} if everyone else {}),
         }
         frame_id = sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:_ID_DIGITS]
         if (self.folder / frame_id / SIDECAR).exists():
@@ -145,7 +158,7 @@ class FrameBuilder:
             known_by=pl.lit(as_of).cast(pl.Datetime("us", "UTC")),
         )
         columns = frame_columns(contracts)
-        same = self._refuse_mixed(study, contracts, population, versions, as_of)
+        same = refuse_mixed(how(population.members), study.guards.same, where=f"study {study.name}")
         frame = _assemble(population, self.pull(entities, versions), columns)
         sidecar = {
             "frame_id": frame_id,
@@ -162,7 +175,8 @@ class FrameBuilder:
                 for contract in contracts
             },
             "excluded": _excluded(population),
-            "guards": _guarded(frame, study, columns, same),
+            "guards": _guarded(frame, study, columns, same, everyone=everyone),
+            "everyone": everyone,
             "versions": versions,
             "views_sha256": views,
             "content_sha256": content_hash(frame),
@@ -170,29 +184,6 @@ class FrameBuilder:
         }
         self._write(frame, population.sites, sidecar, contracts, versions)
         return sidecar
-
-    def _refuse_mixed(
-        self,
-        study: Study,
-        contracts: Sequence[Contract],
-        population: Population,
-        versions: dict[str, int | None],
-        as_of: datetime,
-    ) -> dict[str, str | None]:
-        """Value of each column that all rows must share; the views do not serve provenance."""
-        same = study.guards.same
-        tables = {
-            contract.table: served_rows(
-                self.lake,
-                contract.table,
-                population.members,
-                same,
-                known_by=as_of,
-                version=versions[contract.table],
-            )
-            for contract in contracts
-        }
-        return refuse_mixed(tables, same, where=f"study {study.name}")
 
     def _write(
         self,
@@ -226,9 +217,7 @@ class FrameBuilder:
         return [c for c in self.contracts if modalities is None or c.modality in modalities]
 
     def _versions(self, contracts: Sequence[Contract]) -> dict[str, int | None]:
-        tables = [contract.table for contract in contracts]
-        tables += [dictionary_table(axis) for axis in _axes(contracts)]
-        tables += [COHORT, LABELS, ledger.TABLE]
+        tables = (*frame_tables(contracts), ledger.TABLE)
         return {table: self.lake.version(table) for table in tables}
 
     def _newest_knowledge(self, versions: dict[str, int | None]) -> datetime:
@@ -265,11 +254,16 @@ def _guarded(
     study: Study,
     columns: dict[str, dict[str, Any]],
     same: dict[str, str | None],
+    *,
+    everyone: bool,
 ) -> dict[str, Any]:
     """Verdict of the guards on a frame; raises what they refuse."""
     where = f"study {study.name}"
     about = {name: FrameColumn.model_validate(column) for name, column in columns.items()}
     refuse_late_columns(about, where=where)
+    if everyone:
+        # Without a label for each patient there is nothing that a column could give away.
+        return {"verdict": "not asked", "same": same}
     refuse_label_columns(frame, about, label_name=study.label.name, where=where)
     seen = {name: column for name, column in about.items() if name not in study.features.exclude}
     return verdict(frame, seen, study.guards, same)

@@ -44,7 +44,12 @@ class Population:
 
 
 def select_population(
-    lake: Lake, study: Study, *, known_by: datetime, versions: dict[str, int | None]
+    lake: Lake,
+    study: Study,
+    *,
+    known_by: datetime,
+    versions: dict[str, int | None],
+    everyone: bool = False,
 ) -> Population:
     """Patients with a label, an index time, consent and readable files.
 
@@ -58,6 +63,8 @@ def select_population(
         Rows learned later are not looked at.
     versions
         Table -> Delta version to read.
+    everyone
+        Also patients without a label that the study can use; theirs is null.
 
     Raises
     ------
@@ -86,9 +93,13 @@ def select_population(
     candidates = (
         cohort.join(labels, on="patient_id", how="left")
         .join(_quarantined(lake, known_by, versions[ledger.TABLE]), on="patient_id", how="left")
-        .with_columns(reason=_reason(study))
+        .with_columns(reason=_reason(study, everyone=everyone))
     )
-    candidates = _without_rare_classes(candidates, study.label.min_patients_per_class)
+    if everyone:
+        no_class = pl.col("label").is_in(list(study.label.exclude))
+        candidates = candidates.with_columns(label=pl.when(~no_class).then("label"))
+    else:
+        candidates = _without_rare_classes(candidates, study.label.min_patients_per_class)
     members = candidates.filter(pl.col("reason").is_null())
     excluded = candidates.drop_nulls("reason").select("patient_id", "reason").sort("patient_id")
     if members.is_empty():
@@ -104,15 +115,15 @@ def select_population(
     )
 
 
-def _reason(study: Study) -> pl.Expr:
+def _reason(study: Study, *, everyone: bool) -> pl.Expr:
     excluded = [
         pl.when(pl.col("label") == value).then(pl.lit(f"label {value}: {why}"))
         for value, why in study.label.exclude.items()
     ]
+    no_label = pl.when(pl.col("label").is_null()).then(pl.lit(NO_LABEL))
     return pl.coalesce(
         pl.col("exclusion_reason"),
-        pl.when(pl.col("label").is_null()).then(pl.lit(NO_LABEL)),
-        *excluded,
+        *([] if everyone else [no_label, *excluded]),
         pl.when(pl.col("quarantined").is_not_null()).then(pl.lit(QUARANTINED)),
     )
 

@@ -90,8 +90,10 @@ class Case:
 
     Parameters
     ----------
+    frame_id
+        Frame that holds the patient.
     index, label
-        Index time and class in the frame.
+        Index time and class in the frame; None for a patient without a label.
     uses
         Modalities of the model.
     performed
@@ -107,8 +109,9 @@ class Case:
     """
 
     patient_id: str
+    frame_id: str
     index: datetime
-    label: str
+    label: str | None
     uses: tuple[str, ...]
     performed: Mapping[str, bool]
     stored: Answer
@@ -128,14 +131,14 @@ def open_case(
     patient_id: str,
     excluded: Mapping[str, Sequence[str]],
 ) -> Case:
-    """Ask the best model of a training about a patient of its frame.
+    """Ask the best model of a training about a patient of its frame, or of one of everyone.
 
     Parameters
     ----------
     training
         From the registry.
     frame
-        Frame it was trained on.
+        Frame it was trained on, or a frame of everyone of the same study.
     patient_id
         Pseudonym.
     excluded
@@ -160,8 +163,9 @@ def open_case(
     out_of_fold = _out_of_fold(predictions, patient_id, stored.classes, served.conformal)
     return Case(
         patient_id=patient_id,
+        frame_id=frame.sidecar.frame_id,
         index=row["index_timestamp"],
-        label=str(row["label"]),
+        label=row["label"],
         uses=tuple(row_of(training.result, training.best)["uses"]),
         performed={
             column.modality: bool(row[name])

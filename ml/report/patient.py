@@ -2,8 +2,8 @@
 
 StoredTraining, Frame, pseudonym -> case -> sections -> Page -> HTML
 
-Made from the stored model and the frame; nothing is trained. A patient of the training is answered
-for by the models of the cross-validation that never saw the patient.
+Made from the stored model and a frame; nothing is trained. A patient of the training is answered
+for by the models of the cross-validation that never saw the patient, any other by the stored model.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,7 +52,7 @@ def patient_report(
     training
         From the registry; its best model answers.
     frame_dir
-        Folder of the frame it was trained on.
+        Folder of the frame it was trained on, or of one of everyone of the same study.
     patient_id
         Pseudonym of a patient of that frame.
     evidence
@@ -82,11 +82,11 @@ def patient_page(training: StoredTraining, case: Case, dictionary: Dictionary) -
             (
                 ("Pseudonym", case.patient_id),
                 ("Index date", f"{case.index:%Y-%m-%d}"),
-                ("Class in the frame", case.label),
+                ("Class in the frame", case.label or "not known"),
                 ("Model", model.name),
                 ("Model version", model.run_id),
                 ("Study", training.study.name),
-                ("Frame", training.frame_id),
+                ("Frame", case.frame_id),
                 ("Code version", training.code_version),
             )
         ),

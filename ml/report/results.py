@@ -163,8 +163,8 @@ def _permuted_table(permuted: list[dict[str, Any]]) -> Table:
             for row in permuted
         ),
         words=2,
-        note="With labels of other patients there is nothing to find; an AUROC "
-        "or concordance whose interval leaves out 0.5 would show a leak.",
+        note="With labels of other patients there is nothing to find; AUROCs or concordances "
+        "whose intervals leave out 0.5 would show a leak, if it is more than one row in ten.",
     )  # fmt: skip
 
 

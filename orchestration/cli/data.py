@@ -15,6 +15,7 @@ from assets.lake import Lake
 from assets.ledger import Outcome
 from orchestration.cli import importing
 from orchestration.cli.output import QUARANTINED, AsJson, Home, command, table
+from orchestration.cli.score import times_to_answer, waiting_table
 from orchestration.settings import Settings
 
 if TYPE_CHECKING:
@@ -86,12 +87,13 @@ def status(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what became of the patients, by modality.
+    """Show what became of the patients, by modality, and how long they waited for a score.
 
     Example: oncoframe status --failed
     """
     with command(as_json=as_json) as output:
-        entries = ledger.current(Lake(Settings.load(home=home).lake_dir))
+        lake = Lake(Settings.load(home=home).lake_dir)
+        entries = ledger.current(lake)
         if failed:
             bad = entries.filter(
                 entries["outcome"].is_in([Outcome.QUARANTINED, Outcome.RETRY_LATER])
@@ -113,7 +115,10 @@ def status(
         for modality, by_outcome in counts.items():
             shown.add_row(modality, *map(str, by_outcome.values()))
         output.say(shown)
-        output.result({"patients": patients, "modalities": counts})
+        waits = times_to_answer(lake)
+        if waits:
+            output.say(waiting_table(waits))
+        output.result({"patients": patients, "modalities": counts, "time_to_answer": waits})
 
 
 def _run(

@@ -1,6 +1,6 @@
 """The command ``oncoframe``: all commands, and those on the whole: demo, ui.
 
-simulate -> run -> train -> where to look
+simulate -> run -> train -> report -> where to look
 """
 
 import os
@@ -13,7 +13,17 @@ from typing import Annotated
 
 import typer
 
-from orchestration.cli import biomarkers, data, drift, explain, extract, report, studies
+from orchestration.cli import (
+    biomarkers,
+    data,
+    drift,
+    explain,
+    extract,
+    registry,
+    report,
+    score,
+    studies,
+)
 from orchestration.cli.output import AsJson, Home, command
 from orchestration.settings import PROJECT, Settings
 
@@ -31,7 +41,9 @@ app.add_typer(data.commands)
 app.add_typer(extract.commands)
 app.add_typer(studies.commands)
 app.add_typer(report.commands)
+app.add_typer(registry.commands)
 app.add_typer(drift.commands)
+app.add_typer(score.commands)
 app.add_typer(explain.commands)
 app.add_typer(biomarkers.commands, name="biomarkers")
 
@@ -43,7 +55,7 @@ def demo(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Simulate a cohort, run the whole line on it, train a model, and say where to look.
+    """Simulate a cohort, run the whole line on it, train and report, and say where to look.
 
     Example: oncoframe demo --patients 60
     """
@@ -73,6 +85,7 @@ def demo(
             "study": DEMO_STUDY,
             "accuracy": best["accuracy"],
             "macro_f1": best["macro_f1"],
+            "report": trained["report"],
             "seconds": round(time.monotonic() - start, 2),
         }
         output.say(
@@ -80,6 +93,7 @@ def demo(
             f"{ran.patients} synthetic patients, {ran.quarantined} with a broken file on purpose "
             "(oncoframe status --failed), "
             f"{result['seconds']:.0f} s. Look around: oncoframe ui",
+            f"Report: {trained['report']}",
         )
         output.result(result)
 
@@ -118,10 +132,13 @@ def ui(
             "--backend-store-uri", f"sqlite:///{settings.mlflow_db}",
             "--artifacts-destination", str(settings.mlflow_artifacts),
         ]  # fmt: skip
-        output.say(f"Dagster  http://{host}:{port}", f"MLflow   http://{host}:{mlflow_port}")
+        # A server that the settings name has users; one of ours beside it would let anybody in.
+        own = settings.mlflow_uri is None
+        address = f"http://{host}:{mlflow_port}" if own else settings.mlflow_uri
+        output.say(f"Dagster  http://{host}:{port}", f"MLflow   {address}")
         servers = [
             subprocess.Popen(arguments, env=environment, cwd=PROJECT)
-            for arguments in (dagster, mlflow)
+            for arguments in ((dagster, mlflow) if own else (dagster,))
         ]
         try:
             for server in servers:

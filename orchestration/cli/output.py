@@ -46,7 +46,8 @@ class Output:
         """Show something to a person; programs do not see it."""
         if not self.as_json:
             for item in shown:
-                self.console.print(item)
+                # A path cut into lines could not be copied; the terminal wraps sentences itself.
+                self.console.print(item, soft_wrap=isinstance(item, str))
 
     def result(self, value: dict[str, Any]) -> None:
         """Print the JSON line, if asked for."""

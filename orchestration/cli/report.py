@@ -32,11 +32,11 @@ def report(
     Example: oncoframe report aml_who_class --out report.html
     """
     from assets.models.pages import write_page
-    from ml.registry import newest_training
+    from ml.registry.trainings import newest_training
 
     with command(as_json=as_json) as output:
         settings = Settings.load(home=home)
-        training = newest_training(study, database=settings.mlflow_db)
+        training = newest_training(study, store=settings.registry)
         file = write_page(
             training,
             frames_dir=settings.frames_dir,

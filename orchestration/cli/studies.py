@@ -1,6 +1,6 @@
 """Commands on studies: frame (see ``frames.py``), train.
 
-feature tables -> frame build -> train
+feature tables -> frame build -> train -> report
 """
 
 from typing import Annotated, Any
@@ -19,7 +19,7 @@ StudyName = Annotated[str, typer.Argument(help="Name of a study, for example aml
 
 @commands.command()
 def train(study: StudyName, home: Home = None, as_json: AsJson = False) -> None:
-    """Cross-validate the recipes of a study on a new frame and track them in MLflow.
+    """Cross-validate the recipes of a study on a new frame, track them in MLflow, and report.
 
     Example: oncoframe train aml_who_class
     """
@@ -29,7 +29,7 @@ def train(study: StudyName, home: Home = None, as_json: AsJson = False) -> None:
         settings = Settings.load(home=home)
         with output.progress() as progress, open_instance(settings.dagster_dir) as instance:
             result = Pipeline(settings, instance, progress).train(study)
-        output.say(result_table(result), *check_sentences(result))
+        output.say(result_table(result), *check_sentences(result), f"Report: {result['report']}")
         output.result(result)
 
 

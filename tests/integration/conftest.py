@@ -1,16 +1,20 @@
-"""A small feature repository for the tests of the offline store: two tables on an empty lake."""
+"""A small feature repository on an empty lake, and trainings of a toy study to be promoted."""
 
+import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 
 from assets.contracts import PROVENANCE_COLUMNS, Block, Contract, Feature
 from assets.lake import Lake
+from ml.study import Study
 
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 CONTRACTS = {
@@ -141,3 +145,68 @@ def new_clinic(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Clinic]
 def clinic(new_clinic: Callable[[], Clinic]) -> Clinic:
     """Clinic without rows."""
     return new_clinic()
+
+
+@dataclass(frozen=True)
+class ToyTraining:
+    """A frame in a folder of frames, and a training on it."""
+
+    frames_dir: Path
+    result: Any
+
+
+@pytest.fixture(scope="session")
+def toy_trainings(tmp_path_factory: pytest.TempPathFactory) -> list[ToyTraining]:
+    """Two trainings of one study: on 60 patients, and on them and 30 newcomers."""
+    from ml.training import train  # noqa: PLC0415  (seconds that other tests need not wait)
+
+    frames_dir = tmp_path_factory.mktemp("frames")
+    made = []
+    for frame_id, n in (("f00d", 60), ("beef", 90)):
+        write_toy_frame(frames_dir / frame_id, n)
+        made.append(ToyTraining(frames_dir, train(TOY_STUDY, frames_dir / frame_id)))
+    return made
+
+
+TOY_STUDY = Study.model_validate(
+    {
+        "name": "synthetic_leukemia",
+        "title": "Class of a toy patient",
+        "label": {"name": "who", "version": "1", "min_patients_per_class": 3},
+        "clocks": {"index": "diagnosis"},
+        "features": {"service": "toy_v1"},
+        "modality_sets": {"all": ["clinical"]},
+        "recipes": ["lightgbm"],
+        "cross_validation": {"folds": 3, "repeats": 1, "seed": 1},
+        "subgroups": {"by": {"sex": {"column": "clinical__sex"}}},
+        # Sixty patients give wide intervals.
+        "promotion": {"margin": 0.2, "max_ece": 0.4, "ece_margin": 0.2},
+    }
+)
+
+
+def write_toy_frame(folder: Path, n: int) -> None:
+    """Frame of n patients whose age tells their class; the first ones are always the same."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(1)
+    classes = np.arange(n) % 3
+    pl.DataFrame(
+        {
+            "patient_id": [f"P{i:03d}" for i in range(n)],
+            "index_timestamp": [EPOCH] * n,
+            "label": [("AML, NOS", "APL", "t(8;21)")[c] for c in classes],
+            "clinical__age": rng.normal(60, 8, size=n) + 15 * classes,
+            "clinical__sex": ["f", "m"] * (n // 2),
+        }
+    ).write_parquet(folder / "frame.parquet")
+    columns = {
+        name: {"modality": "clinical", "feature": name, "unit": "1", "known": "at_index",
+               "kind": "scalar"}
+        for name in ("clinical__age", "clinical__sex")
+    }  # fmt: skip
+    sidecar = {
+        "frame_id": folder.name, "study": TOY_STUDY.name, "label_name": "who", "columns": columns,
+        "guards": {"verdict": "passed", "suspected_leakage": []},
+        "as_of": "2024-01-01T00:00:00+00:00",
+    }  # fmt: skip
+    (folder / "frame.json").write_text(json.dumps(sidecar))

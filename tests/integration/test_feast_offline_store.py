@@ -11,6 +11,8 @@ from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from assets.audit import AuditLog
+
 pytestmark = [
     pytest.mark.filterwarnings("ignore:On demand feature view is an experimental:RuntimeWarning"),
 ]
@@ -247,6 +249,22 @@ def test_saved_datasets__come_back_as_they_were_saved(clinic):
     assert (clinic.home / "saved" / "cohort.parquet").is_file()
     with pytest.raises(SavedDatasetLocationAlreadyExists):
         save()
+
+
+def test_pulls__leave_a_line_in_the_audit_log_of_the_home(clinic):
+    """One per reading, with counts and versions; a patient's name has no place there."""
+    clinic.write("blood", "ANNA", 1, 2, count=7)
+    log = AuditLog(clinic.home / "audit" / "log.jsonl")
+    store = clinic.store(audit="audit/log.jsonl")
+    job = store.get_historical_features(clinic.asks("ANNA", "OTTO"), ["blood:count"])
+    assert log.entries() == []
+
+    job.to_df()
+
+    [line] = log.entries()
+    assert (line.action, line.subject) == ("frame_pulled", "blood")
+    assert line.details == {"features": 1, "rows": 2, "versions": {"blood": 0}}
+    assert "ANNA" not in log.file.read_text()
 
 
 def test_offline_write__is_left_to_the_lake(clinic):

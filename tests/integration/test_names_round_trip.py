@@ -16,7 +16,7 @@ from feature_repo.contract_view import feature_view
 from feature_repo.entities import PATIENT
 from ml.expand import expand
 from ml.frame import Frame, FrameColumn, Sidecar
-from ml.registry import mlflow
+from ml.registry.store import mlflow
 
 NAMES = (
     "BCR::ABL1", "cnv_chr_y", "cnv_chr_x", "TP53[R175H]", "a,b", "75 - < 100%", "HLA-A", "hla-a",

@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 
 from ml.evaluate import METRICS
-from ml.registry import log_training, mlflow
+from ml.registry.store import Store, mlflow
+from ml.registry.tracking import log_training
 from ml.study import Study
 from ml.training import train
 
@@ -74,8 +75,7 @@ def logged(result, tmp_path_factory):
         patch.setattr(socket.socket, "connect", refuse)
         run_id = log_training(
             result,
-            database=home / "mlflow.db",
-            artifacts=home / "artifacts",
+            store=Store.of_file(home / "mlflow.db", home / "artifacts"),
             code_version="0.1.0",
             tags={"dagster_run_id": "d-1"},
         )
@@ -196,9 +196,8 @@ def test_log_training__the_model_comes_back_with_its_signature(client, children,
 def test_log_training__a_second_training_joins_the_same_experiment(result, tmp_path):
     """A new experiment per run would hide that the model got worse."""
     for _ in range(2):
-        log_training(
-            result, database=tmp_path / "m.db", artifacts=tmp_path / "a", code_version="0.1.0"
-        )
+        store = Store.of_file(tmp_path / "m.db", tmp_path / "a")
+        log_training(result, store=store, code_version="0.1.0")
 
     client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'm.db'}")
     experiment = client.get_experiment_by_name("toy")

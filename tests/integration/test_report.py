@@ -16,7 +16,9 @@ from assets.errors import StudyError
 from assets.models.defs import defs
 from assets.models.pages import panel_evidence, write_page
 from ml.frame import read_frame
-from ml.registry import log_survival, log_training, newest_training
+from ml.registry.store import Store
+from ml.registry.tracking import log_survival, log_training
+from ml.registry.trainings import newest_training
 from ml.report.case import open_case
 from ml.study import Study
 from ml.survival_training import train_survival
@@ -51,8 +53,7 @@ def settings(tmp_path_factory):
     )
     log_training(
         train(study, folder),
-        database=settings.mlflow_db,
-        artifacts=settings.mlflow_artifacts,
+        store=settings.registry,
         code_version="0.1.0",
         tags={"dagster_run_id": "d-1"},
     )
@@ -95,7 +96,7 @@ def _write_frame(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def training(settings):
-    return newest_training(STUDY, database=settings.mlflow_db)
+    return newest_training(STUDY, store=settings.registry)
 
 
 def page(settings, *options: str, code: int = 0) -> str:
@@ -108,16 +109,16 @@ def page(settings, *options: str, code: int = 0) -> str:
     return Path(said["html"]).read_text() if "html" in said else said["message"]
 
 
-def test_newest_training__is_what_was_logged(training, settings):
+def test_newest_training__is_what_was_logged(training, settings, tmp_path):
     result = json.loads((training.folder / "result.json").read_text())
 
     assert {model.name for model in training.models} == {"lightgbm on clinical", "lightgbm on all"}
     assert training.best.modality_set == result["best"]["modalities"]
     assert (training.best.served / "model.skops").is_file()
     with pytest.raises(StudyError, match="study nothing has no model"):
-        newest_training("nothing", database=settings.mlflow_db)
+        newest_training("nothing", store=settings.registry)
     with pytest.raises(StudyError, match="has no model"):
-        newest_training(STUDY, database=settings.home / "no.db")
+        newest_training(STUDY, store=Store.of_file(tmp_path / "no.db", tmp_path))
 
 
 def test_report__of_a_study(settings, training, tmp_path):
@@ -197,6 +198,29 @@ def test_write_page__twice_is_the_same(settings, training, tmp_path):
     assert pages[0] == pages[1]
 
 
+def test_report__of_a_patient_whom_the_model_never_met(settings):
+    """Most patients who are scored have no diagnosis yet: they are in a frame of everyone only."""
+    folder = settings.frames_dir / "0e7e"
+    shutil.copytree(settings.frames_dir / "f00d", folder)
+    sidecar = json.loads((folder / "frame.json").read_text())
+    about = {**sidecar, "frame_id": "0e7e", "everyone": True, "as_of": "2024-02-01T00:00:00+00:00"}
+    (folder / "frame.json").write_text(json.dumps(about))
+    rows = pl.read_parquet(folder / "frame.parquet")
+    new = rows[1:2].with_columns(patient_id=pl.lit("NEW-1"), label=pl.lit(None, pl.String))
+    pl.concat([rows, new]).write_parquet(folder / "frame.parquet")
+
+    html = page(settings, "--patient", "NEW-1")
+
+    assert "not known" in html
+    assert "0e7e" in html
+    # It has the fusion that makes the class, and no model of a fold was asked.
+    assert "APL" in html
+    assert "was among those the stored model was fitted on" not in html
+    assert "was among those the stored model was fitted on" in page(
+        settings, "--patient", "PSEUDO-01"
+    )
+
+
 @pytest.fixture(scope="module")
 def survival(settings):
     """Home with a survival study, whose older patients die earlier."""
@@ -224,11 +248,10 @@ def survival(settings):
     )  # fmt: skip
     log_survival(
         train_survival(study, folder),
-        database=settings.mlflow_db,
-        artifacts=settings.mlflow_artifacts,
+        store=settings.registry,
         code_version="0.1.0",
     )
-    return newest_training("toy_survival", database=settings.mlflow_db)
+    return newest_training("toy_survival", store=settings.registry)
 
 
 def test_report__of_a_survival_study(settings, survival, tmp_path):

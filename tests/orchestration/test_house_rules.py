@@ -124,9 +124,10 @@ def test_feature_tables__have_code_versions_of_their_contracts(specs):
 def test_jobs_schedules_and_sensors__are_described(definitions):
     """What runs by itself at night must say why."""
     jobs = {job.name: job.description for job in definitions.jobs}
-    assert {"everything", "retry_failed", "weekly_retrain"} <= jobs.keys()
+    assert {"everything", "retry_failed", "score", "retrain"} <= jobs.keys()
     schedules = {schedule.name: schedule.description for schedule in definitions.schedules}
-    assert "weekly_retrain" in schedules
+    assert schedules.keys() == {"nightly_scores", "weekly_retrain"}
     sensors = {sensor.name: sensor.description for sensor in definitions.sensors or ()}
+    assert sensors.keys() == {"new_files", "drift_retrain"}
     undescribed = {**jobs, **schedules, **sensors}
     assert [name for name, description in undescribed.items() if not description] == []

@@ -1,4 +1,4 @@
-"""Schedules and sensors: what Monday morning requests, and what a new file does."""
+"""The sensor of the samplesheet: what a new file does."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,11 +8,7 @@ import pytest
 
 from assets.landing.intake import take_in
 from assets.landing.samplesheet import read_samplesheet
-from ml.study import study_names
-from orchestration.jobs import weekly_retrain_schedule
-from orchestration.sensors import new_files
-
-MONDAY = datetime(2024, 6, 3, 2, tzinfo=UTC)
+from orchestration import automation
 
 
 @pytest.fixture
@@ -23,81 +19,6 @@ def instance(tmp_path):
 
 
 @pytest.fixture
-def tick(instance):
-    """Evaluate the schedule at a time, as the daemon does."""
-
-    def evaluate(at: datetime = MONDAY) -> dg.SkipReason | list[dg.RunRequest]:
-        context = dg.build_schedule_context(instance=instance, scheduled_execution_time=at)
-        return weekly_retrain_schedule(context)
-
-    return evaluate
-
-
-@pytest.fixture
-def trained(instance):
-    """Record that a study has a model."""
-
-    def record(study: str) -> None:
-        instance.report_runless_asset_event(
-            dg.AssetMaterialization(dg.AssetKey(["trained_model", study]))
-        )
-
-    return record
-
-
-def test_weekly_retrain__skips_while_nothing_is_trained(tick):
-    """A fresh home would fail every Monday; the reason says what to do."""
-    skipped = tick()
-    assert isinstance(skipped, dg.SkipReason)
-    assert "oncoframe train STUDY" in skipped.skip_message
-
-
-def test_weekly_retrain__skips_while_only_a_frame_was_built(tick, instance):
-    """Somebody looked at a frame; that is no wish for a model each week."""
-    key = dg.AssetKey(["training_frame", study_names()[0]])
-    instance.report_runless_asset_event(dg.AssetMaterialization(key))
-    assert isinstance(tick(), dg.SkipReason)
-
-
-def test_weekly_retrain__requests_frame_and_model_of_each_trained_study(tick, trained):
-    """A model on last week's frame learns nothing; a study never trained is nobody's wish."""
-    one, *others = study_names()
-    trained(one)
-    [request] = tick()
-    keys = {key.to_user_string() for key in request.asset_selection}
-    assert keys == {f"training_frame/{one}", f"trained_model/{one}"}
-
-    for study in others:
-        trained(study)
-    assert len(tick()) == 1 + len(others)
-
-
-def test_weekly_retrain__has_one_run_key_per_study_and_week(tick, trained):
-    """A key that repeats is dropped by Dagster: the second week would not run."""
-    for study in study_names():
-        trained(study)
-    weeks = [MONDAY, datetime(2024, 6, 10, 2, tzinfo=UTC)]
-    keys = [request.run_key for week in weeks for request in tick(week)]
-    assert len(set(keys)) == len(keys) == 2 * len(study_names())
-    assert keys[: len(study_names())] == [request.run_key for request in tick()]
-
-
-def test_weekly_retrain__runs_on_monday_at_two():
-    """Utc, so that summer time neither skips nor doubles a run."""
-    assert weekly_retrain_schedule.cron_schedule == "0 2 * * 1"
-    assert weekly_retrain_schedule.execution_timezone == "UTC"
-
-
-def test_weekly_retrain__requests_assets_that_its_job_has(tick, trained, definitions):
-    """A request outside the job's selection fails at the moment of launch."""
-    for study in study_names():
-        trained(study)
-    job = definitions.resolve_job_def("weekly_retrain")
-    within = job.asset_layer.executable_asset_keys
-    assert all(set(request.asset_selection) <= within for request in tick())
-
-
-@pytest.fixture
 def look(settings, lake, instance):
     """Let the sensor look at the landing zone once."""
 
@@ -105,7 +26,8 @@ def look(settings, lake, instance):
         context = dg.build_sensor_context(
             instance=instance, resources={"settings": settings, "lake": lake}
         )
-        return new_files(context)
+        [sensor, _] = automation.sensors(settings)
+        return sensor(context)
 
     return evaluate
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from assets.catalog import SERVICES
 from orchestration.pipeline import Pipeline, open_instance
 from orchestration.progress import Progress
 
@@ -69,3 +70,20 @@ def test_run__takes_back_the_rows_of_a_patient_who_left_the_sheet(zone):
     versions = zone.pipeline.lake.version("fusion_features")
     assert zone.run() == (0, 0, 2)
     assert zone.pipeline.lake.version("fusion_features") == versions
+
+
+def test_run__registers_again_once_a_feature_service_is_new(zone, monkeypatch):
+    """A home made before a service would be told that there is none, until a table changed."""
+    pipeline = zone.pipeline
+
+    def runs():
+        pipeline.run(only="store")
+        return pipeline.instance.get_runs_count()
+
+    first = runs()
+    assert runs() == first
+    monkeypatch.setattr(
+        "orchestration.pipeline.SERVICES", {**SERVICES, "leukemia_subtype_v9": ("snv",)}
+    )
+    assert runs() == first + 1
+    assert runs() == first + 1

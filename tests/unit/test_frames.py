@@ -96,9 +96,9 @@ def ward(hospital):
 def build(builder, ward):
     """Frame id and sidecar of the toy study, or of one with changes."""
 
-    def run(*, as_of=None, modalities=None, **changes):
+    def run(*, as_of=None, modalities=None, everyone=False, **changes):
         as_of = None if as_of is None else ward.at(as_of)
-        return builder.build(FrameRequest(ward.study(**changes), as_of, modalities))
+        return builder.build(FrameRequest(ward.study(**changes), as_of, modalities, everyone))
 
     return run
 
@@ -235,3 +235,41 @@ def test_rebuild__says_that_other_views_give_another_frame(ward, build, builder)
 
     with pytest.raises(StudyError, match="today's views or code give another frame"):
         changed.rebuild(frame_id)
+
+
+def test_build__of_everyone_holds_patients_without_label(ward, build, builder):
+    """They are to be scored; a model must not get them for a training frame by mistake."""
+    ward.admit("P4", None)
+    ward.measure(BLOOD, "P4", count=4, profile=[1.0, 4.0])
+    everyone, labelled = build(everyone=True), build()
+
+    assert everyone["frame_id"] != labelled["frame_id"]
+    assert everyone["guards"]["verdict"] == "not asked"
+    frame = read_frame(builder.folder / everyone["frame_id"])
+    assert frame.sidecar.everyone
+    assert dict(frame.rows.select("patient_id", "label").iter_rows())["P4"] is None
+    assert "P4" not in read_frame(builder.folder / labelled["frame_id"]).rows["patient_id"]
+    assert builder.rebuild(everyone["frame_id"]).name.startswith(everyone["frame_id"])
+
+
+def test_build__of_everyone_leaves_out_who_was_measured_otherwise(ward, build):
+    """One patient with TPM among counts would cost all others their scores."""
+    ward.admit("P4", None)
+    ward.measure(MARROW, "P4", expression_unit="tpm")
+
+    assert build(everyone=True)["excluded"] == {"measured with another expression_unit": ["P4"]}
+    ward.lake.append("labels", ward.lake.scan("labels").head(1).collect().with_columns(
+        patient_id=pl.lit("P4")
+    ))  # fmt: skip
+    with pytest.raises(StudyError, match="cannot mix values of expression_unit"):
+        build()
+
+
+def test_build__of_everyone_takes_the_more_frequent_way(ward, build):
+    """The majority would be left out for the first patient of a new unit, or the other way."""
+    for number in range(4, 9):
+        ward.admit(f"P{number}", None)
+        ward.measure(MARROW, f"P{number}", expression_unit="tpm")
+
+    found = build(everyone=True)["excluded"]
+    assert found == {"measured with another expression_unit": ["P0", "P1", "P2"]}

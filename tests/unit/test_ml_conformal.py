@@ -50,26 +50,50 @@ def test_thresholds__hold_their_promise_class_by_class():
         assert held[asked == name].mean() == pytest.approx(0.9, abs=0.04)
 
 
-@pytest.mark.parametrize("patients", [150, 151, 400])
+def sets_of_mapie(probabilities, truth, said, confidence):
+    """MAPIE's sets, calibrated with the patients of one class."""
+    reference = SplitConformalClassifier(
+        AsGiven().fit(said, np.arange(len(said)) % K),
+        confidence_level=confidence, conformity_score="lac", prefit=True,
+    )  # fmt: skip
+    with pytest.warns(UserWarning, match="has less labels"):
+        reference.conformalize(probabilities, truth)
+    return reference.predict_set(said)[1][:, truth[0], 0]
+
+
+@pytest.mark.parametrize("patients", [19, 89, 59, 41, 150])
 def test_thresholds__are_those_of_mapie_for_the_patients_of_a_class(patients):
     """MAPIE has no condition on the label; given one class's patients it must agree."""
-    truth, probabilities = cohort(patients, 3)
+    truth, probabilities = cohort(2000, 3)
     _, said = cohort(300, 4)
+    chosen = np.concatenate([np.flatnonzero(truth == name)[:patients] for name in range(K)])
+    truth, probabilities = truth[chosen], probabilities[chosen]
 
     sets = fit_thresholds(probabilities, truth, PLAN).sets(said)
 
     for name in range(K):
-        if (truth == name).sum() < PLAN.min_patients:
-            continue
         own = truth == name
-        reference = SplitConformalClassifier(
-            AsGiven().fit(probabilities, np.arange(patients) % K),
-            confidence_level=0.9, conformity_score="lac", prefit=True,
-        )  # fmt: skip
-        with pytest.warns(UserWarning, match="has less labels"):
-            reference.conformalize(probabilities[own], truth[own])
-        _, of_mapie = reference.predict_set(said)
-        np.testing.assert_array_equal(sets[:, name], of_mapie[:, name, 0])
+        of_mapie = sets_of_mapie(probabilities[own], truth[own], said, 0.9)
+        if (patients + 1) % 10 == 0:
+            np.testing.assert_array_equal(sets[:, name], of_mapie)
+        else:  # ours lie between MAPIE's and those of the next patient
+            fewer = sets_of_mapie(probabilities[own], truth[own], said, 0.9 - 1 / (patients + 1))
+            assert (sets[:, name] <= of_mapie).all()
+            assert (fewer <= sets[:, name]).all()
+
+
+@pytest.mark.parametrize("patients", [22, 57])
+def test_thresholds__promise_no_more_than_is_asked(patients):
+    """Rounded to a whole patient, 57 patients promise 91.4 %: sets larger than they need be."""
+    rng = np.random.default_rng(6)
+    held = [
+        fit_thresholds(rng.random((patients, 1)), np.zeros(patients, dtype=int), PLAN).sets(
+            np.linspace(0, 1, 1001)[:, None]
+        )
+        for _ in range(4000)
+    ]
+
+    assert np.mean(held) == pytest.approx(0.9, abs=0.003)
 
 
 def test_thresholds__small_classes_share_theirs():

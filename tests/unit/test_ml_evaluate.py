@@ -1,12 +1,25 @@
 """Metrics and intervals: against scikit-learn, and against known coverage."""
 
+from itertools import product
+
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import metrics
+from sklearn.naive_bayes import GaussianNB
 
+from ml.bootstrap import resamples
+from ml.design_matrix import DesignMatrix
 from ml.evaluate import METRICS, evaluate
+from ml.folds import assign_folds, out_of_fold
+from ml.study import CrossValidation
 
 CLASSES = np.array(["a", "b", "c"])
+
+
+def one_fold(repeats, n):
+    """Everybody tested by one model."""
+    return np.zeros((repeats, n), dtype=np.int64)
 
 
 @pytest.fixture
@@ -30,7 +43,7 @@ def test_evaluate__agrees_with_scikit_learn(predictions):
     }
     predicted = CLASSES[probabilities.argmax(axis=2)]
 
-    got = evaluate(labels, probabilities, seed=0)
+    got = evaluate(labels, probabilities, one_fold(3, 90), seed=0)
 
     assert tuple(got.metrics) == METRICS
     for name, reference in expected.items():
@@ -53,7 +66,7 @@ def test_evaluate__by_hand():
     labels = np.array(["a", "a", "b", "b"])
     probabilities = np.array([[[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0.3, 0.7]]])
 
-    got = evaluate(labels, probabilities, seed=0)
+    got = evaluate(labels, probabilities, one_fold(1, 4), seed=0)
 
     assert got.confusion.tolist() == [[2, 0], [1, 1]]
     assert got.metrics["accuracy"].value == 0.75
@@ -63,12 +76,87 @@ def test_evaluate__by_hand():
     assert got.metrics["log_loss"].value == pytest.approx(-np.log([0.9, 0.8, 0.4, 0.7]).mean())
 
 
+def share_of_pairs(inside, scores, folds, weights):
+    """AUROC from every pair of two patients of one fold, one by one; folds of all repeats."""
+    right = pairs = 0.0
+    for of_repeat, fold in zip(scores, folds, strict=True):
+        for i, j in product(np.flatnonzero(inside), np.flatnonzero(~inside)):
+            if fold[i] == fold[j]:
+                pairs += weights[i] * weights[j]
+                higher = of_repeat[i] > of_repeat[j]
+                right += weights[i] * weights[j] * (higher + (of_repeat[i] == of_repeat[j]) / 2)
+    return right / pairs if pairs else np.nan
+
+
+def test_evaluate__auroc_agrees_with_every_pair_counted(predictions):
+    """Of the value and of resamples; rounded scores, so that many of them are equal."""
+    labels, probabilities = predictions
+    probabilities = probabilities.round(1)
+    folds = np.random.default_rng(9).integers(5, size=(3, 90))
+    weights = resamples(90, seed=2)
+
+    got = evaluate(labels, probabilities, folds, seed=2)
+
+    for row in (0, 1, 2000):
+        areas = [
+            share_of_pairs(labels == name, probabilities[:, :, at], folds, weights[row])
+            for at, name in enumerate(CLASSES)
+        ]
+        assert got.resampled["auroc"][row] == pytest.approx(np.nanmean(areas), abs=1e-12)
+        if row == 0:
+            assert [c.auroc.value for c in got.classes] == pytest.approx(areas, abs=1e-12)
+
+
+def test_evaluate__auroc_of_one_fold_is_that_of_scikit_learn(predictions):
+    labels, probabilities = predictions
+
+    got = evaluate(labels, probabilities, one_fold(3, 90), seed=0)
+
+    for at, name in enumerate(CLASSES):
+        areas = [metrics.roc_auc_score(labels == name, p[:, at]) for p in probabilities]
+        assert got.classes[at].auroc.value == pytest.approx(np.mean(areas), abs=1e-12)
+
+
+def test_evaluate__a_fold_without_a_class_has_no_pair_of_it():
+    """Its patients are no evidence on the class; in a split by site no fold may hold both."""
+    labels = np.array(["a", "a", "b", "b", "b"])
+    p = np.array([0.9, 0.4, 0.6, 0.1, 0.95])
+    said = np.column_stack([p, 1 - p])[np.newaxis]
+
+    mixed = evaluate(labels, said, np.array([[0, 0, 0, 0, 1]]), seed=0)
+    apart = evaluate(labels, said, np.array([[0, 0, 1, 1, 1]]), seed=0)
+
+    # Four pairs in the first fold, of which 0.4 against 0.6 is wrong; the 0.95 is compared to none.
+    assert mixed.metrics["auroc"].value == 0.75
+    assert np.isnan(apart.metrics["auroc"].value)
+    assert np.isnan([c.auroc.low for c in apart.classes]).all()
+
+
+def test_evaluate__auroc_of_noise_is_half():
+    """Pooled over folds, the same scores are worse than chance: a leak upwards could hide there."""
+    features = pd.DataFrame(np.random.default_rng(3).normal(size=(60, 3)))
+    ids = np.array([f"P{i:02d}" for i in range(60)])
+    classes = np.repeat(["a", "b", "c", "d"], [24, 17, 12, 7])
+    within, pooled = [], []
+    for shuffle in range(80):
+        labels = np.random.default_rng(shuffle).permutation(classes)
+        folds = assign_folds(ids, labels, CrossValidation(folds=5, repeats=2, seed=shuffle))
+        matrix = DesignMatrix(ids, labels, features, ("noise",) * 3)
+        said = out_of_fold(GaussianNB(), matrix, folds)
+        within.append(evaluate(labels, said, folds.test_fold, seed=0).metrics["auroc"].value)
+        pooled += [metrics.roc_auc_score(labels, p, multi_class="ovr") for p in said]
+
+    # Standard error of the first mean: 0.006.
+    assert np.mean(within) == pytest.approx(0.5, abs=0.015)
+    assert np.mean(pooled) < 0.485
+
+
 def test_evaluate__a_class_never_predicted_has_precision_zero():
     """As in scikit-learn; a NaN would spread into the macro means."""
     labels = np.array(["a"] * 8 + ["b"] * 2)
     probabilities = np.tile([0.7, 0.3], (1, 10, 1))
 
-    rare = evaluate(labels, probabilities, seed=0).classes[1]
+    rare = evaluate(labels, probabilities, one_fold(1, 10), seed=0).classes[1]
 
     assert (rare.precision.value, rare.recall.value, rare.f1.value) == (0.0, 0.0, 0.0)
 
@@ -77,7 +165,7 @@ def test_evaluate__a_certain_and_wrong_prediction_costs_a_finite_loss():
     labels = np.array(["a", "b"])
     probabilities = np.array([[[0.0, 1.0], [0.0, 1.0]]])
 
-    loss = evaluate(labels, probabilities, seed=0).metrics["log_loss"].value
+    loss = evaluate(labels, probabilities, one_fold(1, 2), seed=0).metrics["log_loss"].value
 
     assert loss == pytest.approx(metrics.log_loss(labels, probabilities[0]))
 
@@ -85,8 +173,9 @@ def test_evaluate__a_certain_and_wrong_prediction_costs_a_finite_loss():
 def test_evaluate__interval_holds_its_value_and_repeats_with_the_seed(predictions):
     labels, probabilities = predictions
 
-    first, again = (evaluate(labels, probabilities, seed=3) for _ in range(2))
-    other = evaluate(labels, probabilities, seed=4)
+    folds = one_fold(3, 90)
+    first, again = (evaluate(labels, probabilities, folds, seed=3) for _ in range(2))
+    other = evaluate(labels, probabilities, folds, seed=4)
 
     assert first.metrics == again.metrics
     assert first.metrics != other.metrics
@@ -103,7 +192,8 @@ def test_evaluate__accuracy_interval_covers_the_truth_about_95_times_in_100():
     for trial in range(60):
         hit = np.tile(rng.random(80) < 0.7, (3, 1))
         right = np.where(hit, truth, 1 - truth)
-        estimate = evaluate(labels, np.eye(2)[right], seed=trial).metrics["accuracy"]
+        found = evaluate(labels, np.eye(2)[right], one_fold(3, 80), seed=trial)
+        estimate = found.metrics["accuracy"]
         covered += estimate.low <= 0.7 <= estimate.high
 
     # 60 trials at 95 %: 57 expected, standard deviation 1.7.
@@ -114,7 +204,8 @@ def test_evaluate__accuracy_interval_is_as_wide_as_the_binomial_one():
     labels = np.array(["a", "b"] * 500)
     right = np.where(np.arange(1000) % 10 < 8, np.arange(1000) % 2, 1 - np.arange(1000) % 2)
 
-    estimate = evaluate(labels, np.eye(2)[[right]], seed=0).metrics["accuracy"]
+    found = evaluate(labels, np.eye(2)[[right]], one_fold(1, 1000), seed=0)
+    estimate = found.metrics["accuracy"]
 
     half_width = 1.96 * np.sqrt(0.8 * 0.2 / 1000)
     assert estimate.value == 0.8

@@ -16,7 +16,7 @@ def evaluation():
     labels = np.array(["NPM1"] * 12 + [LONG] * 4)
     probabilities = np.tile([0.1, 0.9], (16, 1))
     probabilities[13:] = [0.8, 0.2]
-    return evaluate(labels, probabilities[np.newaxis], seed=0)
+    return evaluate(labels, probabilities[np.newaxis], np.zeros((1, 16), dtype=int), seed=0)
 
 
 def words(figure) -> list[str]:

@@ -86,3 +86,12 @@ def test_read_frame__names_the_file_that_is_wrong(folder, file, content, sentenc
 
     with pytest.raises(StudyError, match=sentence):
         read_frame(folder)
+
+
+def test_read_frame__takes_patients_without_label_in_a_frame_of_everyone(folder):
+    """Such a frame is to be scored; nothing else about it may be looser."""
+    rows = pl.read_parquet(folder / "frame.parquet")
+    rows.with_columns(label=pl.lit(None, pl.String)).write_parquet(folder / "frame.parquet")
+    sidecar = json.loads((folder / "frame.json").read_text())
+    (folder / "frame.json").write_text(json.dumps({**sidecar, "everyone": True}))
+    assert read_frame(folder).rows["label"].null_count() == len(rows)

@@ -16,17 +16,28 @@ from ml.encoding import is_category
 from ml.plan import CLASSIFIERS, Conformal, Recipe
 from ml.recipes import Input, build_recipe
 from ml.serving import ServedModel, load_served
+from ml.study import load_study, study_names
 
 N = 60
 CLASSES = np.array(["AML, NOS", "APL", "t(8;21)"], dtype=object)
 VARIANTS = {
     **{name: {"name": name} for name in CLASSIFIERS},
-    "adasyn": {"name": "adasyn", "model": "lightgbm", "sampler": "adasyn"},
+    **{
+        f"plain {name}": {"name": name, "defaults": "library", "sampler": "none"}
+        for name in CLASSIFIERS
+    },
     "late": {"name": "late", "model": "lightgbm", "fusion": "late"},
     "stacking": {"name": "stacking", "model": "xgboost", "fusion": "stacking"},
+    "adasyn": {"name": "adasyn", "model": "lightgbm", "sampler": "adasyn"},
+    "loras": {"name": "loras", "model": "elastic_net", "sampler": "loras"},
     "dropout": {"name": "dropout", "model": "lightgbm", "modality_dropout": 0.5},
     "selected": {"name": "selected", "model": "elastic_net", "select": 3},
-    "plain": {"name": "plain", "model": "extra_trees", "sampler": "none", "defaults": "library"},
+    **{
+        f"{study} {recipe.name}": recipe.model_dump(exclude_unset=True)
+        for study in study_names()
+        for recipe in load_study(study).recipes
+        if not recipe.is_survival
+    },
 }
 
 

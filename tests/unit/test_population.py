@@ -11,13 +11,14 @@ from assets.training.population import NO_LABEL, QUARANTINED, RARE_CLASS, select
 def select(hospital):
     """Population as of a day, of the newest tables or of given versions."""
 
-    def run(*, day=100.0, versions=None, **changes):
+    def run(*, day=100.0, versions=None, everyone=False, **changes):
         newest = {name: hospital.lake.version(name) for name in ("cohort", "labels", TABLE)}
         return select_population(
             hospital.lake,
             hospital.study(**changes),
             known_by=hospital.at(day),
             versions={**newest, **(versions or {})},
+            everyone=everyone,
         )
 
     return run
@@ -121,3 +122,24 @@ def test_select_population__says_why_nobody_is_left(hospital, select):
 def test_select_population__asks_for_the_clinical_tables(select):
     with pytest.raises(StudyError, match=r"the lake has no table cohort.* Run 'oncoframe run'"):
         select()
+
+
+def test_select_population__of_everyone_asks_for_no_label(hospital, select):
+    """Nobody could be scored before their diagnosis is known, which is when it is wanted."""
+    for name, label in (("a", "AML"), ("b", None), ("c", "MPAL"), ("d", "unknown")):
+        hospital.admit(name, label)
+    hospital.admit("noconsent", "AML", exclusion="no consent")
+    hospital.admit("quarantined", None)
+    hospital.attempt("quarantined", "snv", Outcome.QUARANTINED)
+
+    population = select(
+        everyone=True,
+        label={
+            "name": "who", "version": "1", "min_patients_per_class": 2,
+            "exclude": {"unknown": "no class"},
+        },
+    )  # fmt: skip
+
+    labels = dict(population.members.select("patient_id", "label").iter_rows())
+    assert labels == {"a": "AML", "b": None, "c": "MPAL", "d": None}
+    assert reasons(population) == {"noconsent": "no consent", "quarantined": QUARANTINED}

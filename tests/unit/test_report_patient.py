@@ -28,6 +28,7 @@ def case():
     """A patient of the training, answered for with one class."""
     return Case(
         patient_id="PSEUDO-00",
+        frame_id="f00d",
         index=datetime(2020, 1, 1, tzinfo=UTC),
         label="APL",
         uses=("biomarkers", "expression"),

@@ -95,10 +95,28 @@ def test_settings__of_one_home_lie_in_it(tmp_path):
         settings.clinical_db,
         settings.mlflow_db,
         settings.mlflow_artifacts,
+        settings.audit_log,
     ]
     assert all(place.is_relative_to(tmp_path) for place in places)
     assert len(set(places)) == len(places)
     assert not list(tmp_path.iterdir())
+
+
+def test_registry__is_a_file_of_the_home_or_the_server(tmp_path):
+    """Training must not need a server, and must not look past one that is named."""
+    own = Settings.load(home=tmp_path)
+    server = Settings.load(home=tmp_path, mlflow_uri="http://127.0.0.1:5000")
+
+    assert own.registry.database == own.mlflow_db
+    assert (server.registry.uri, server.registry.database) == ("http://127.0.0.1:5000", None)
+
+
+@pytest.mark.parametrize("address", ["http://me:secret@127.0.0.1", "sqlite:///other.db"])
+def test_mlflow_uri__is_a_server_without_a_password(tmp_path, address):
+    """A password in an address ends up in the audit log, which names the server."""
+    with pytest.raises(SettingsError, match="setting mlflow_uri") as caught:
+        Settings.load(home=tmp_path, mlflow_uri=address)
+    assert "secret" not in str(caught.value)
 
 
 def test_require_landing__says_how_to_name_one(tmp_path):

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from assets.clinical.contract import mart
 from assets.landing.simulate import catalogue
+from assets.landing.simulate.clinical import patient_row
 from assets.landing.simulate.patient import draw_patient
 from assets.landing.simulate.plan import MIN_PER_ENTITY, entity_quotas, make_plan
 
@@ -49,6 +51,25 @@ def test_penetrance__is_the_share_of_carriers():
     assert share("aml_mr", has_npm1) == 0
     assert 0.85 < share("apl", lambda s: "PML::RARA" in s.fusions) < 1
     assert 0.25 < share("aml_npm1", lambda s: "DNMT3A" in {c.target for c in s.calls}) < 0.75
+
+
+@pytest.mark.parametrize("seed", [1, 5])
+def test_patient_row__stays_in_the_ranges_that_the_marts_accept(seed):
+    """Of 900 patients, one had three million white cells per microlitre: dbt refused the cohort."""
+    columns = mart("clinical_features")["columns"]
+    about = {column["name"]: column.get("config", {}).get("meta", {}) for column in columns}
+    ranges = {name: meta["range"] for name, meta in about.items() if "range" in meta}
+    plan = make_plan(900, seed)
+
+    rows = [patient_row(seed, draw_patient(plan, index)) for index in range(900)]
+
+    found = [(name, float(row[name])) for row in rows for name in ranges if row.get(name)]
+    assert len(found) > 900 * 15
+    outside = [
+        (name, value) for name, value in found if not ranges[name][0] <= value <= ranges[name][1]
+    ]
+    assert outside == []
+    assert max(value for name, value in found if name == "wbc_10e9_per_l") > 300
 
 
 def test_catalogue__names_only_what_it_defines():

@@ -45,6 +45,8 @@ _LOG_NORMAL = {
     "platelets": "platelets_10e9_per_l",
     "ldh": "ldh_u_per_l",
 }
+#: Column -> the highest value that laboratories report: the tail of a log-normal knows no end.
+_HIGHEST = {"wbc_10e9_per_l": 900.0, "platelets_10e9_per_l": 4000.0, "ldh_u_per_l": 20_000.0}
 _DIFFERENTIAL = {
     "pb_blasts": "blasts_pb_pct",
     "lymphocytes": "lymphocytes_pb_pct",
@@ -114,7 +116,7 @@ def _history(patient: SyntheticPatient, rng: np.random.Generator) -> dict[str, s
 def _labs(patient: SyntheticPatient, rng: np.random.Generator) -> dict[str, str]:
     labs = patient.picture.labs
     values = {
-        column: labs[name][0] * np.exp(labs[name][1] * rng.standard_normal())
+        column: min(labs[name][0] * np.exp(labs[name][1] * rng.standard_normal()), _HIGHEST[column])
         for name, column in _LOG_NORMAL.items()
     }
     differential = {

@@ -1,6 +1,6 @@
 """Radiomics against the stock extractor, paired on one volume, and one patient from DICOM to row.
 
-    python benchmarks/radiomics.py [--repeats N]
+    python benchmarks/ct_radiomics.py [--repeats N]
 
 Prints one JSON line per measurement. Stock and ours alternate within a run, so that a busy
 machine slows both; the ratio of the medians is the claim. The volume is a synthetic CT of 512 x

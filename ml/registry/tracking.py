@@ -1,40 +1,23 @@
-"""The registry of trainings and models; the only module that talks to MLflow.
+"""Keeps trainings: what :mod:`ml.artifacts` writes goes into the registry's runs.
 
-    TrainingResult -> one run per training, one child run per model -> SQLite and a folder
+    TrainingResult -> one run per training, one child run per model -> the store
 
 A child run holds what its row of the result table says, number for number, and the model of all
 patients as a pyfunc that takes columns of a frame and answers with calibrated probabilities and
-the prediction set. Trials of a search are children of it. Nothing leaves the machine.
+the prediction set. Trials of a search are children of it.
 """
 
-import logging
-import os
-import warnings
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-# Read by MLflow when it is imported.
-os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-
-with warnings.catch_warnings():
-    # On import MLflow warns about type hints of its own.
-    warnings.simplefilter("ignore", UserWarning)
-    import mlflow
-    import mlflow.pyfunc
-
 import numpy as np
-from mlflow.entities import Metric, Param
-from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, Schema, TensorSpec
 
-from assets.errors import StudyError
 from ml.artifacts import write_model, write_survival, write_training
 from ml.figures import comparison_figure, confusion_figure
 from ml.figures_files import draw_model, draw_training
-from ml.report.stored import StoredModel, StoredTraining
+from ml.registry.store import Store, mlflow
 from ml.results import (
     ModelResult,
     TrainingResult,
@@ -54,8 +37,7 @@ _FIGURE_DPI = 120
 def log_training(
     result: TrainingResult,
     *,
-    database: Path,
-    artifacts: Path,
+    store: Store,
     code_version: str,
     tags: Mapping[str, str] | None = None,
 ) -> str:
@@ -65,16 +47,14 @@ def log_training(
     ----------
     result
         What was trained.
-    database
-        SQLite file of the tracking store; made if it is not there.
-    artifacts
-        Folder of figures, tables and models.
+    store
+        Where it is kept.
     code_version
         Version of OncoFrame that trained.
     tags
         More tags of every run, such as the id of the Dagster run.
     """
-    experiment = _open(result.study.name, database, artifacts)
+    experiment = _experiment(store, result.study.name)
     common = {**_identity(result.study.name, result.frame_id, code_version), **(tags or {})}
     with mlflow.start_run(
         experiment_id=experiment,
@@ -103,68 +83,10 @@ def log_training(
     return str(run.info.run_id)
 
 
-def newest_training(study: str, *, database: Path) -> StoredTraining:
-    """Newest finished training of a study, with its files and models.
-
-    Parameters
-    ----------
-    study
-        Name of the study.
-    database
-        SQLite file of the tracking store.
-
-    Raises
-    ------
-    StudyError
-        If the study was never trained.
-    """
-    runs: Sequence[mlflow.entities.Run] = ()
-    if database.is_file():
-        client = mlflow.MlflowClient(f"sqlite:///{database.resolve()}")
-        found = client.get_experiment_by_name(study)
-        finished = "attributes.status = 'FINISHED'"
-        if found is not None:
-            runs = client.search_runs(
-                [found.experiment_id],
-                f"{finished} and tags.best LIKE '%'",
-                order_by=["attributes.start_time DESC"],
-                max_results=1,
-            )
-    if not runs:
-        raise StudyError(f"study {study} has no model", hint=f"Train one: oncoframe train {study}.")
-    [run] = runs
-    of_run = f"{finished} and tags.mlflow.parentRunId = '{run.info.run_id}'"
-    children = client.search_runs([run.info.experiment_id], of_run)
-    return StoredTraining(
-        run_id=str(run.info.run_id),
-        started=datetime.fromtimestamp(run.info.start_time / 1000, tz=UTC),
-        code_version=run.data.tags["code_version"],
-        tags=dict(run.data.tags),
-        folder=Path(mlflow.artifacts.download_artifacts(run.info.artifact_uri)),
-        models=tuple(_stored_model(client, child) for child in children),
-    )
-
-
-def _stored_model(client: mlflow.MlflowClient, run: mlflow.entities.Run) -> StoredModel:
-    [model] = client.search_logged_models(
-        [run.info.experiment_id], f"source_run_id = '{run.info.run_id}'"
-    )
-    return StoredModel(
-        run_id=str(run.info.run_id),
-        recipe=run.data.params["recipe"],
-        modality_set=run.data.params["modality_set"],
-        folder=Path(mlflow.artifacts.download_artifacts(run.info.artifact_uri)),
-        served=Path(mlflow.artifacts.download_artifacts(model.artifact_location))
-        / "data"
-        / "served",
-    )
-
-
 def log_survival(
     result: SurvivalResult,
     *,
-    database: Path,
-    artifacts: Path,
+    store: Store,
     code_version: str,
     tags: Mapping[str, str] | None = None,
 ) -> str:
@@ -172,7 +94,7 @@ def log_survival(
 
     Only what was found out of fold is kept: nobody is asked about new patients with it.
     """
-    experiment = _open(result.study.name, database, artifacts)
+    experiment = _experiment(store, result.study.name)
     common = {**_identity(result.study.name, result.frame_id, code_version), **(tags or {})}
     with (
         TemporaryDirectory() as scratch,
@@ -254,47 +176,48 @@ def _log_trials(
             run_name=f"{trial.where} trial {trial.number}",
             tags={**tags, "mlflow.parentRunId": parent, "kind": "trial", "state": trial.state},
         )
-        params = [Param(name, str(value)) for name, value in trial.settings.items()]
+        params = [mlflow.entities.Param(name, str(value)) for name, value in trial.settings.items()]
         metrics = {"objective": trial.value, "seconds": trial.seconds}
         now = int(run.info.start_time)
         client.log_batch(
             run.info.run_id,
-            metrics=[Metric(name, value, now, 0) for name, value in metrics.items()],
+            metrics=[
+                mlflow.entities.Metric(name, value, now, 0) for name, value in metrics.items()
+            ],
             params=params,
         )
         client.set_terminated(run.info.run_id)
 
 
-def _open(study: str, database: Path, artifacts: Path) -> str:
-    """Experiment of a study in a store, which is made if it is not there."""
-    database.parent.mkdir(parents=True, exist_ok=True)
-    for noisy in ("mlflow", "alembic"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    mlflow.set_tracking_uri(f"sqlite:///{database.resolve()}")
-    return _experiment(study, artifacts)
+def _experiment(store: Store, study: str) -> str:
+    """Experiment of a study, which is made if it is not there."""
+    client = store.client()
+    found = client.get_experiment_by_name(study)
+    if found is not None:
+        return str(found.experiment_id)
+    # A server decides itself where its files are.
+    location = None if store.database is None else (store.artifacts / study).resolve().as_uri()
+    return str(client.create_experiment(study, location))
 
 
 def _identity(study: str, frame_id: str, code_version: str) -> dict[str, str]:
     return {"study": study, "frame_id": frame_id, "code_version": code_version}
 
 
-def _experiment(name: str, artifacts: Path) -> str:
-    found = mlflow.get_experiment_by_name(name)
-    if found is not None:
-        return str(found.experiment_id)
-    return str(mlflow.create_experiment(name, (artifacts / name).resolve().as_uri()))
-
-
-def _signature(model: ModelResult) -> ModelSignature:
+def _signature(model: ModelResult) -> mlflow.models.ModelSignature:
     """Types of the input columns, any of which may be missing for a patient, and of the answer."""
     example = model.typical_patient
-    columns: list[ColSpec | TensorSpec] = [
-        ColSpec("string" if dtype == np.dtype(object) else "float", str(name), required=False)
+    columns: list[mlflow.types.ColSpec | mlflow.types.TensorSpec] = [
+        mlflow.types.ColSpec(
+            "string" if dtype == np.dtype(object) else "float", str(name), required=False
+        )
         for name, dtype in example.dtypes.items()
     ]
-    answers: list[ColSpec | TensorSpec] = [
-        *(ColSpec("double", f"p[{name}]") for name in model.served.classes),
-        ColSpec("string", SET),
-        ColSpec("boolean", ABSTAINED),
+    answers: list[mlflow.types.ColSpec | mlflow.types.TensorSpec] = [
+        *(mlflow.types.ColSpec("double", f"p[{name}]") for name in model.served.classes),
+        mlflow.types.ColSpec("string", SET),
+        mlflow.types.ColSpec("boolean", ABSTAINED),
     ]
-    return ModelSignature(inputs=Schema(columns), outputs=Schema(answers))
+    return mlflow.models.ModelSignature(
+        inputs=mlflow.types.Schema(columns), outputs=mlflow.types.Schema(answers)
+    )

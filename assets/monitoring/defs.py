@@ -1,0 +1,132 @@
+"""Drift: Dagster glue only; the verdict is in ``judge.py``, the tests are in ``ml/drift.py``.
+
+champion, its frame, scoring_frame/<study> -> drift_report/<study> (verdict, page, figures)
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from assets.lake import Lake
+from assets.monitoring.judge import AskedModel, Judgement, judge_drift
+from assets.monitoring.verdicts import StoredVerdict, store_verdict
+from ml.drift import write_report
+from ml.study import load_study
+from orchestration.champions import (
+    champion_of,
+    no_champion,
+    opened_champion,
+    scored_studies,
+)
+from orchestration.groups import SCIENCE_OWNERS, group
+from orchestration.metadata import latest_frame, picture_metadata
+from orchestration.settings import Settings
+
+CHECK = "no_drift"
+#: Drifted columns that metadata names; the page lists more.
+_NAMED = 50
+
+
+def _drift_report(study_name: str) -> dg.AssetsDefinition:
+    study = load_study(study_name)
+    frame_key = dg.AssetKey(["scoring_frame", study_name])
+    key = dg.AssetKey(["drift_report", study_name])
+
+    @dg.asset(
+        key=key,
+        deps=[frame_key, dg.AssetKey(["scores", study_name])],
+        check_specs=[
+            dg.AssetCheckSpec(
+                CHECK,
+                asset=key,
+                description="Warns while the patients who arrived since the champion was trained "
+                "differ from those it was trained on; says in which columns, and the likely cause.",
+            )
+        ],
+        output_required=False,
+        group_name=group("monitoring"),
+        owners=SCIENCE_OWNERS,
+        kinds={"evidently", "html"},
+        description="Whether the patients who arrived since the champion was trained are still "
+        "like those it learned from: features, missing assays, predictions and, where labels are "
+        f"known, calibration; with the likely cause. {study.title}",
+        code_version="1",
+    )
+    def drift_report(
+        context: dg.AssetExecutionContext,
+        settings: dg.ResourceParam[Settings],
+        lake: dg.ResourceParam[Lake],
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        champion = champion_of(settings, study_name)
+        if champion is None:
+            sentence = no_champion(study_name)
+            context.log.info("Nothing was compared: %s", sentence)
+            yield dg.AssetCheckResult(
+                check_name=CHECK, asset_key=key, passed=True, description=sentence
+            )
+            return
+        asked = opened_champion(settings, champion)
+        judged = judge_drift(
+            lake,
+            settings.frames_dir,
+            reference=champion.frame_id,
+            current=latest_frame(context.instance, frame_key),
+            model=AskedModel(asked.model, asked.served),
+        )
+        folder = settings.reports_dir / study_name / "drift" / judged.verdict.name
+        files = write_report(judged.report, folder)
+        page = files.pop("html")
+        verdict = replace(judged.verdict, page=str(page))
+        store_verdict(settings.drift_dir, verdict)
+        context.log.info(verdict.sentence)
+        yield dg.MaterializeResult(
+            metadata={
+                **_metadata(verdict, judged, files),
+                "html": dg.MetadataValue.path(page),
+                "champion": champion.label,
+                "mlflow_run_id": champion.training_run_id,
+            },
+        )
+        yield dg.AssetCheckResult(
+            check_name=CHECK,
+            asset_key=key,
+            passed=not verdict.drifted,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=verdict.sentence,
+            metadata={"columns": list(verdict.columns[:_NAMED]), "cause": verdict.cause or "none"},
+        )
+
+    return drift_report
+
+
+def _metadata(
+    verdict: StoredVerdict, judged: Judgement, figures: dict[str, Path]
+) -> dict[str, Any]:
+    shares = [
+        f"| {m.modality} | {m.tested} | {m.drifted} | {m.share:.1%} | {m.cause or ''} |"
+        for m in judged.report.modalities
+    ]
+    heads = "| modality | columns tested | drifted | share | likely cause |\n| --- |" + " --- |" * 4
+    return {
+        "verdict": verdict.sentence,
+        "drifted": verdict.drifted,
+        "cause": verdict.cause or "none",
+        "effect": verdict.effect,
+        "columns_drifted": len(verdict.columns),
+        "columns": list(verdict.columns[:_NAMED]),
+        "new_patients": verdict.current_patients,
+        "reference_patients": verdict.reference_patients,
+        "reference_frame_id": verdict.reference_frame_id,
+        "frame_id": verdict.current_frame_id,
+        "modalities": dg.MetadataValue.md("\n".join([heads, *shares])),
+        **picture_metadata({name: (file, file) for name, file in figures.items()}),
+    }
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """A drift report for each study that predicts classes."""
+    return dg.Definitions(assets=[_drift_report(name) for name in scored_studies()])

@@ -1,0 +1,1 @@
+"""Promotion: candidates, the gate, and the names of the released models."""

@@ -1,0 +1,87 @@
+"""Candidates: the best model of the newest training, held against champion and patients of today.
+
+newest training, champion, scoring frame -> Challenge, drift verdict -> challenger of the registry
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from assets.lake import Lake
+from assets.monitoring.judge import AskedModel, judge_drift
+from assets.monitoring.verdicts import StoredVerdict, store_verdict
+from assets.promotion.gate import Place, held_against
+from assets.training.sidecar import read_sidecar
+from ml.challenge import Challenge
+from ml.registry.files import opened
+from ml.registry.model_version import ModelVersion
+from ml.registry.trainings import newest_training
+from ml.registry.versions import add_candidate, with_alias
+from ml.report.stored import StoredTraining
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """A new challenger.
+
+    Parameters
+    ----------
+    version
+        In the registry.
+    training
+        What it comes from.
+    challenge
+        Against the champion.
+    verdict
+        Patients of today against its frame; None where nobody could be judged.
+    """
+
+    version: ModelVersion
+    training: StoredTraining
+    challenge: Challenge
+    verdict: StoredVerdict | None
+
+
+def propose(
+    study: str, place: Place, *, lake: Lake, everyone: str | None, tags: dict[str, str]
+) -> Proposed:
+    """Register the best model of the newest training as challenger.
+
+    Parameters
+    ----------
+    everyone
+        Id of the newest frame of everyone, to judge drift by; None where there is none.
+    tags
+        More tags of the version.
+
+    Raises
+    ------
+    StudyError
+        If the study was never trained, or a frame is gone.
+    PromotionError
+        If the MLflow server lets this user write no candidates, or the champion's files changed.
+    """
+    training = newest_training(study, store=place.store)
+    champion = with_alias(study, "champion", store=place.store)
+    released = opened(champion, store=place.store) if champion else None
+    found = held_against(training, released, place.frames_dir)
+    version = add_candidate(training, store=place.store, tags=tags)
+    verdict = None
+    if everyone is not None:
+        # Who came after the champion's frame is judged, too, though the challenger knows them.
+        since = _as_of(place.frames_dir, champion.frame_id) if champion else None
+        own = opened(version, store=place.store)
+        verdict = judge_drift(
+            lake,
+            place.frames_dir,
+            reference=training.frame_id,
+            current=everyone,
+            since=since,
+            model=AskedModel(own.model, own.served),
+        ).verdict
+        store_verdict(place.drift_dir, verdict)
+    return Proposed(version, training, found, verdict)
+
+
+def _as_of(frames_dir: Path, frame_id: str) -> datetime:
+    return datetime.fromisoformat(read_sidecar(frames_dir, frame_id)["as_of"])

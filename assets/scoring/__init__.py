@@ -1,0 +1,1 @@
+"""Scores: what the champion of a study says of every patient, and how long it took."""

@@ -1,0 +1,104 @@
+"""How the rows behind a frame were measured, and who was measured in another way than the others.
+
+    patients, tables -> how_measured -> (ml.guards refuses a mix, or) without_odd_ones
+
+A training frame refuses to mix ways of measuring. A frame to score must not: one patient with
+another genome build would cost all others their scores.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import polars as pl
+
+from assets.contracts import Contract
+from assets.lake import Lake
+from assets.training.population import Population
+from assets.training.served import served_rows
+from ml.study import Study
+
+
+def how_measured(
+    lake: Lake,
+    contracts: Sequence[Contract],
+    study: Study,
+    patients: pl.DataFrame,
+    *,
+    known_by: datetime,
+    versions: Mapping[str, int | None],
+) -> dict[str, pl.DataFrame]:
+    """Feature table -> patient and the columns that all rows must share.
+
+    The feature views do not serve provenance, so the rows are read as the join reads them.
+
+    Parameters
+    ----------
+    contracts
+        Tables of the frame.
+    patients : (n) frame
+        ``patient_id`` and ``index_timestamp``.
+    known_by, versions
+        As-of time and Delta versions of the frame.
+    """
+    return {
+        contract.table: served_rows(
+            lake,
+            contract.table,
+            patients,
+            study.guards.same,
+            known_by=known_by,
+            version=versions[contract.table],
+        )
+        for contract in contracts
+    }
+
+
+def without_odd_ones(
+    population: Population, measured: Mapping[str, pl.DataFrame], study: Study
+) -> Population:
+    """Population of the patients who were measured in the most frequent way.
+
+    Parameters
+    ----------
+    population
+        Patients with or without label.
+    measured
+        As :func:`how_measured` gives it. Null says nothing.
+    study
+        Its guards name the columns that must have one value in all rows.
+
+    Returns
+    -------
+    The others are excluded with the reason ``measured with another <column>``. Of two ways that
+    are equally frequent the alphabetically first counts.
+    """
+    odd: dict[str, str] = {}
+    for column in study.guards.same:
+        rows = [
+            pair
+            for table in measured.values()
+            if column in table.columns
+            for pair in table.select("patient_id", pl.col(column).cast(pl.String)).iter_rows()
+            if pair[1] is not None and pair[0] not in odd
+        ]
+        counts = Counter(value for _, value in rows)
+        if len(counts) > 1:
+            usual = min(counts, key=lambda value: (-counts[value], value))
+            odd |= {
+                patient: f"measured with another {column}"
+                for patient, value in rows
+                if value != usual
+            }
+    if not odd:
+        return population
+    excluded = pl.DataFrame(
+        {"patient_id": list(odd), "reason": list(odd.values())},
+        schema=population.excluded.schema,
+    )
+    stays = ~pl.col("patient_id").is_in(list(odd))
+    return Population(
+        population.members.filter(stays),
+        pl.concat([population.excluded, excluded]).sort("patient_id"),
+        population.sites.filter(stays),
+    )

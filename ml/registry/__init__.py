@@ -1,0 +1,1 @@
+"""The registry of trainings, models and their versions; the only package that talks to MLflow."""

@@ -1,0 +1,65 @@
+"""The champion of a study: the model that is asked, if the gate promoted it.
+
+registry, audit log -> champion_of -> scores, drift report, schedules
+"""
+
+from typing import TYPE_CHECKING
+
+from assets.errors import PromotionError
+from ml.study import load_study, study_names
+from orchestration.settings import Settings
+
+if TYPE_CHECKING:
+    from ml.challenge import Champion
+    from ml.registry.model_version import ModelVersion
+
+
+def champion_of(settings: Settings, study: str) -> "ModelVersion | None":
+    """Version with the alias ``champion``; None where nothing was promoted yet.
+
+    Raises
+    ------
+    assets.errors.PromotionError
+        If the registry cannot be read.
+    """
+    # MLflow takes seconds to load, which a run without models does not spend.
+    from ml.registry.versions import with_alias  # noqa: PLC0415
+
+    return with_alias(study, "champion", store=settings.registry)
+
+
+def opened_champion(settings: Settings, version: "ModelVersion") -> "Champion":
+    """A champion, ready to be asked.
+
+    Raises
+    ------
+    assets.errors.PromotionError
+        If neither a promotion nor a rollback made it champion, or its files changed.
+    assets.errors.AuditError
+        If the audit log was changed.
+    """
+    from assets.promotion.gate import alias_problem  # noqa: PLC0415
+    from ml.registry.files import opened  # noqa: PLC0415
+    from orchestration.promotion import place  # noqa: PLC0415  (which asks this module)
+
+    problem = alias_problem(version.study, place(settings))
+    if problem is not None:
+        raise PromotionError(
+            f"nobody is scored: {problem}",
+            where=f"study {version.study}",
+            hint="Promote or roll back by oncoframe; see docs/operations.md.",
+        )
+    return opened(version, store=settings.registry)
+
+
+def no_champion(*studies: str) -> str:
+    """What to do about studies without a champion, in a sentence."""
+    return (
+        f"no champion of {', '.join(studies)}; promote a candidate: "
+        f"oncoframe promote STUDY --approver NAME --reason TEXT"
+    )
+
+
+def scored_studies() -> list[str]:
+    """Studies whose models can be asked about patients: those that predict classes."""
+    return [name for name in study_names() if load_study(name).label.kind == "class"]

@@ -1,0 +1,214 @@
+"""The gate: a candidate that meets everything passes, and each condition alone refuses it."""
+
+from dataclasses import replace
+
+import pytest
+
+from ml.bootstrap import Estimate
+from ml.challenge import Challenge, Comparison, GroupComparison
+from ml.gate import DriftState, Evidence, Person, judge
+from ml.plan import Promotion
+
+RULES = Promotion(margin=0.03, max_ece=0.15, ece_margin=0.05, subgroup_margin=0.05)
+
+
+def same(value: float = 0.0, low: float = -0.02, high: float = 0.02) -> dict[str, Estimate]:
+    return dict.fromkeys(("accuracy", "macro_f1"), Estimate(value, low, high))
+
+
+OVERALL = Comparison(
+    patients=200,
+    challenger=same(0.9, 0.85, 0.95),
+    champion=same(0.9, 0.85, 0.95),
+    difference=same(),
+    ece_challenger=0.05,
+    ece_champion=0.05,
+)
+CHALLENGE = Challenge(
+    has_champion=True,
+    left_out=0,
+    newcomers=20,
+    overall=OVERALL,
+    on_newcomers=None,
+    groups=(GroupComparison("sex", "f", 100, 0.9, 0.9, Estimate(0.0, -0.04, 0.04)),),
+)
+SUSPECT = {"column": "fusion__PML_u3a__u3a_RARA", "label": "APL", "auc": 1.0}
+EVIDENCE = Evidence(
+    challenge=CHALLENGE,
+    guards={"verdict": "suspected leakage", "suspected_leakage": [SUSPECT]},
+    champion_guards={"verdict": "suspected leakage", "suspected_leakage": [SUSPECT]},
+    permuted=[{"modalities": "all", "auroc": [0.49, 0.44, 0.54]}],
+    drift=DriftState(drifted=False, sentence="No drift."),
+    files_hold=True,
+    is_champion=False,
+)
+PERSON = Person("dr_lee", None, ["dr_lee", "dr_kim"], "better on APL")
+
+
+def refused(evidence: Evidence = EVIDENCE, person: Person = PERSON) -> dict[str, str]:
+    """Conditions that did not hold, with their sentences."""
+    return {c.name: c.sentence for c in judge(evidence, person, RULES) if not c.passed}
+
+
+def overall(**changed) -> Evidence:
+    told = replace(CHALLENGE, overall=replace(OVERALL, **changed))
+    return replace(EVIDENCE, challenge=told)
+
+
+def test_judge__passes_what_meets_every_condition():
+    assert refused() == {}
+    assert len(judge(EVIDENCE, PERSON, RULES)) == 9
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
+def test_judge__refuses_a_metric_below_the_margin(metric):
+    """A mean over metrics would hide that the rare classes got worse."""
+    worse = overall(difference={**same(), metric: Estimate(-0.01, -0.031, 0.01)})
+
+    assert list(refused(worse)) == ["metrics"]
+    at_the_margin = overall(difference={**same(), metric: Estimate(-0.01, -0.03, 0.01)})
+    assert refused(at_the_margin) == {}
+
+
+def test_judge__refuses_a_metric_that_nobody_could_measure():
+    """NaN is larger and smaller than nothing; a wrong comparison would let it pass."""
+    nan = float("nan")
+    assert list(refused(overall(difference=same(nan, nan, nan)))) == ["metrics"]
+
+
+@pytest.mark.parametrize(("own", "champion"), [(0.16, 0.16), (0.11, 0.05), (float("nan"), 0.05)])
+def test_judge__refuses_bad_calibration(own, champion):
+    """Above the limit, or within it and much worse than now."""
+    assert list(refused(overall(ece_challenger=own, ece_champion=champion))) == ["calibration"]
+    assert refused(overall(ece_challenger=0.10, ece_champion=0.05)) == {}
+
+
+def test_judge__refuses_a_subgroup_that_is_served_worse():
+    """Better on the whole, worse for the women: the mean does not show it."""
+    worse = GroupComparison("sex", "f", 100, 0.8, 0.9, Estimate(-0.1, -0.16, -0.04))
+    told = replace(EVIDENCE, challenge=replace(CHALLENGE, groups=(*CHALLENGE.groups, worse)))
+
+    assert list(refused(told)) == ["subgroups"]
+    assert "sex f (100 patients)" in refused(told)["subgroups"]
+
+
+@pytest.mark.parametrize("apart", [Estimate(-0.1, -0.2, 0.01), Estimate(-0.05, -0.06, -0.04)])
+def test_judge__lets_a_subgroup_pass_that_is_not_shown_to_be_worse(apart):
+    """The luck of twenty patients, or a difference within the margin, is no finding."""
+    group = GroupComparison("site", "A", 20, 0.8, 0.9, apart)
+    told = replace(EVIDENCE, challenge=replace(CHALLENGE, groups=(group,)))
+
+    assert refused(told) == {}
+
+
+def test_judge__refuses_a_new_suspected_leak():
+    """A known one was accepted with the champion; a new one needs a person who says so."""
+    leak = {"column": "clinical__days_survived", "label": "APL", "auc": 0.99}
+    told = replace(EVIDENCE, guards={**EVIDENCE.guards, "suspected_leakage": [SUSPECT, leak]})
+
+    assert list(refused(told)) == ["leakage"]
+    assert "clinical__days_survived" in refused(told)["leakage"]
+    assert SUSPECT["column"] not in refused(told)["leakage"]
+    assert refused(told, replace(PERSON, accepts_suspects=True)) == {}
+
+
+def test_judge__refuses_a_frame_that_no_guard_looked_at():
+    assert list(refused(replace(EVIDENCE, guards={}))) == ["leakage"]
+    accepted = replace(PERSON, accepts_suspects=True)
+    assert list(refused(replace(EVIDENCE, guards={}), accepted)) == ["leakage"]
+
+
+def test_judge__refuses_shuffled_labels_above_chance():
+    """What finds something in nothing finds too much in everything."""
+    above = [{"modalities": "all", "auroc": [0.70, 0.62, 0.78]}]
+    below = [{"modalities": "all", "auroc": [0.40, 0.32, 0.48]}]
+
+    assert list(refused(replace(EVIDENCE, permuted=above))) == ["shuffled_labels"]
+    assert list(refused(replace(EVIDENCE, permuted=[]))) == ["shuffled_labels"]
+    assert refused(replace(EVIDENCE, permuted=below)) == {}
+
+
+def test_judge__allows_for_the_luck_of_many_shuffles():
+    """Of forty shuffles one is expected outside its interval."""
+    lucky = {"modalities": "all", "auroc": [0.56, 0.51, 0.61]}
+    plain = {"modalities": "all", "auroc": [0.50, 0.45, 0.55]}
+
+    assert refused(replace(EVIDENCE, permuted=[lucky, *[plain] * 39])) == {}
+    assert list(refused(replace(EVIDENCE, permuted=[lucky]))) == ["shuffled_labels"]
+
+
+def test_judge__refuses_under_drift_or_without_a_verdict():
+    """No verdict is no good news."""
+    drifted = replace(EVIDENCE, drift=DriftState(drifted=True, sentence="snv drifted."))
+
+    assert refused(drifted) == {"drift": "snv drifted."}
+    assert list(refused(replace(EVIDENCE, drift=None))) == ["drift"]
+
+
+@pytest.mark.parametrize("name", ["", " ", "intern", "dr_lee2"])
+def test_judge__refuses_who_has_no_role(name):
+    assert list(refused(person=replace(PERSON, approver=name))) == ["approver"]
+
+
+def test_judge__refuses_the_name_of_somebody_else():
+    """On a server the name is that of the password."""
+    assert refused(person=replace(PERSON, signed_in="dr_lee")) == {}
+    assert list(refused(person=replace(PERSON, signed_in="intern"))) == ["approver"]
+    both = replace(PERSON, approver="intern", signed_in="intern")
+    assert list(refused(person=both)) == ["approver"]
+
+
+@pytest.mark.parametrize("reason", ["", "  \n"])
+def test_judge__refuses_without_a_reason(reason):
+    assert list(refused(person=replace(PERSON, reason=reason))) == ["reason"]
+
+
+def test_judge__refuses_changed_files_and_the_champion_itself():
+    """Promoted twice, ``previous`` would point at the champion and no rollback be possible."""
+    assert list(refused(replace(EVIDENCE, files_hold=False))) == ["candidate"]
+    assert list(refused(replace(EVIDENCE, is_champion=True))) == ["candidate"]
+
+
+def test_judge__lists_everything_that_failed():
+    """One refusal at a time sends people round in circles."""
+    evidence = replace(
+        overall(difference=same(-0.2, -0.3, -0.1), ece_challenger=0.4),
+        guards={}, permuted=[], drift=None, files_hold=False,
+    )  # fmt: skip
+    group = GroupComparison("sex", "f", 100, 0.5, 0.9, Estimate(-0.4, -0.5, -0.3))
+    evidence = replace(evidence, challenge=replace(evidence.challenge, groups=(group,)))
+
+    found = refused(evidence, Person("", None, [], ""))
+
+    assert set(found) == {c.name for c in judge(EVIDENCE, PERSON, RULES)}
+
+
+FIRST = replace(
+    EVIDENCE,
+    challenge=replace(
+        CHALLENGE,
+        has_champion=False,
+        overall=replace(OVERALL, difference=same(0.4, 0.3, 0.5), ece_champion=None),
+    ),
+    champion_guards={},
+    drift=None,
+)
+
+
+def test_judge__the_first_champion_must_know_more_than_the_most_frequent_class():
+    person = replace(PERSON, accepts_suspects=True)
+    useless = replace(
+        FIRST,
+        challenge=replace(
+            FIRST.challenge,
+            overall=replace(FIRST.challenge.overall, difference=same(0.0, 0.0, 0.0)),
+        ),
+    )
+
+    assert refused(FIRST, person) == {}
+    assert list(refused(useless, person)) == ["metrics"]
+
+
+def test_judge__the_first_champion_is_asked_about_every_suspect():
+    """Nobody accepted them before."""
+    assert list(refused(FIRST)) == ["leakage"]
