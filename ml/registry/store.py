@@ -14,6 +14,9 @@ from pathlib import Path
 
 # Read by MLflow when it is imported.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+# Bars of downloads and addresses of runs would stand between what the command line prints.
+os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
+os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
 
 with warnings.catch_warnings():
     # On import MLflow warns about type hints of its own.

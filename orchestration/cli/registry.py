@@ -3,7 +3,6 @@
 challenger -> gate -> champion; audit log; roles of the MLflow server
 """
 
-import json
 import textwrap
 from typing import Annotated, Any
 
@@ -23,7 +22,7 @@ commands.add_typer(roles, name="roles")
 Approver = Annotated[str, typer.Option(help="Who decides; one of the setting approvers.")]
 Reason = Annotated[str, typer.Option(help="Why, for the audit log.")]
 #: Characters of a SHA-256, those shown of it, and those of the longest text shown in full.
-_HASH, _SHORT, _LONGEST = 64, 12, 200
+_HASH, _SHORT, _LONGEST = 64, 12, 60
 
 
 @commands.command()
@@ -199,7 +198,10 @@ def _conditions(rows: list[dict[str, Any]]) -> Any:
 
 
 def _brief(value: Any) -> str:
-    """A value as a table shows it: hashes by their beginning, lists and mappings as JSON."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    """A value as a table shows it: hashes by their beginning, nested values by their number."""
+    listed = isinstance(value, list) and all(isinstance(item, str) for item in value)
+    if isinstance(value, list | dict) and not listed:
+        return str(len(value))
+    text = ", ".join(value) if listed else str(value)
     is_hash = len(text) == _HASH and set(text) <= set("0123456789abcdef")
     return text[:_SHORT] if is_hash else textwrap.shorten(text, _LONGEST)
