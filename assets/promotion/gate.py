@@ -228,7 +228,8 @@ def alias_problem(study: str, place: Place) -> str | None:
 def refusal(what: str, failed: Sequence[Condition]) -> str:
     """Conditions that failed, in one sentence."""
     listed = " ".join(f"[{condition.name}] {condition.sentence}" for condition in failed)
-    return f"{what}, {len(failed)} of its conditions fail: {listed}"
+    fail = "1 condition fails" if len(failed) == 1 else f"{len(failed)} conditions fail"
+    return f"{what}; {fail}: {listed}"
 
 
 def actor(person: Person) -> str:

@@ -121,6 +121,8 @@ def ui(
             "ONCOFRAME_HOME": str(settings.home),
             "DO_NOT_TRACK": "1",
             "MLFLOW_DISABLE_TELEMETRY": "true",
+            # Jobs of MLflow for language models: a process each that nobody here asks.
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         }
         binaries = Path(sys.executable).parent
         dagster = [

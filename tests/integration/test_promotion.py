@@ -154,7 +154,7 @@ def test_promote__refuses_and_leaves_a_line(home, name, reason, failed):
     """Refused attempts are what an auditor looks for."""
     where = place(home)
     person = where.person(name, reason)
-    with pytest.raises(PromotionError, match="1 of its conditions fail") as refused:
+    with pytest.raises(PromotionError, match="1 condition fails") as refused:
         promote(review(STUDY, person, where), person, where)
 
     assert failed in str(refused.value)
