@@ -216,7 +216,8 @@ def _shuffled_labels(permuted: Sequence[Mapping[str, Any]]) -> Condition:
     for row in permuted:
         value, low, high = row["auroc"]
         lowest = value - wider * (value - low)
-        if value > CHANCE + CHANCE_MARGIN and lowest > CHANCE:
+        # Turned so that NaN, which could not be measured, does not pass.
+        if not (value <= CHANCE + CHANCE_MARGIN or lowest <= CHANCE):
             above.append(f"{row['modalities']} AUROC {value:.3f} [{low:.3f}, {high:.3f}]")
     if above:
         return Condition(name, False, f"Shuffled labels are told above chance: {'; '.join(above)}.")

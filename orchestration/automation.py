@@ -17,6 +17,7 @@ from ml.study import study_names
 from orchestration.champions import champion_of, no_champion, scored_studies
 from orchestration.jobs import everything
 from orchestration.retraining import (
+    JOB,
     REASON_TAG,
     STUDY_TAG,
     Retraining,
@@ -53,7 +54,7 @@ score = dg.define_asset_job(
 )
 
 retrain = dg.define_asset_job(
-    "retrain",
+    JOB,
     selection=dg.AssetSelection.key_prefixes(*TRAINED, *PROPOSED),
     description="New frame, model and report of a study, and a candidate for its champion.",
 )

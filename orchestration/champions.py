@@ -5,7 +5,9 @@ registry, audit log -> champion_of -> scores, drift report, schedules
 
 from typing import TYPE_CHECKING
 
+from assets.audit import AuditLog
 from assets.errors import PromotionError
+from assets.promotion.aliases import unexplained_champion
 from ml.study import load_study, study_names
 from orchestration.settings import Settings
 
@@ -38,11 +40,11 @@ def opened_champion(settings: Settings, version: "ModelVersion") -> "Champion":
     assets.errors.AuditError
         If the audit log was changed.
     """
-    from assets.promotion.gate import alias_problem  # noqa: PLC0415
     from ml.registry.files import opened  # noqa: PLC0415
-    from orchestration.promotion import place  # noqa: PLC0415  (which asks this module)
 
-    problem = alias_problem(version.study, place(settings))
+    # Of this version, and not of the alias, which may have moved since it was looked up.
+    entries = AuditLog(settings.audit_log).entries()
+    problem = unexplained_champion(entries, version.study, version)
     if problem is not None:
         raise PromotionError(
             f"nobody is scored: {problem}",

@@ -43,7 +43,8 @@ class RunningProcess:
         unfinished = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
         for run in instance.get_runs(dg.RunsFilter(statuses=unfinished)):
             name = run.tags.get(PROCESS_TAG)
-            if name is not None and self._is_gone(name):
+            # Re-executed in the UI, a run has the tag of the one before, but another process.
+            if name is not None and run.parent_run_id is None and self._is_gone(name):
                 instance.report_run_failed(run, "The process of this run was killed.")
 
     def _is_gone(self, name: str) -> bool:

@@ -37,7 +37,7 @@ from orchestration.lost_runs import RunningProcess
 from orchestration.partitions import PATIENTS
 from orchestration.progress import Progress
 from orchestration.references import prepare_references
-from orchestration.retraining import data_version_now, retrained, training_tags
+from orchestration.retraining import BY_HAND, data_version_now, retrained, training_tags
 from orchestration.settings import PROJECT, Settings
 
 #: Dagster's own console log; progress bars and ledger say the same to people.
@@ -149,7 +149,7 @@ class Pipeline:
     def train(self, study: str) -> dict[str, Any]:
         """New frame, model, report and candidate; returns what ``train --json`` prints."""
         keys = [dg.AssetKey([kind, study]) for kind in retrained(study)]
-        tags = training_tags(study, data_version_now(self.lake, study), "asked for")
+        tags = training_tags(study, data_version_now(self.lake, study), BY_HAND)
         result = self.materialize(keys, tags=tags)
         model, report = (
             result.asset_materializations_for_node(key.to_python_identifier())[0]

@@ -4,7 +4,10 @@ data version, runs of the instance -> Retraining -> run request with its reason,
 
 The instance is asked for runs by their tags, so that the answer is the same after a restart, for
 the schedule, the sensor and the command line. A run that failed counts: the same data fail the
-same way until somebody looks, who can re-execute the run in the UI.
+same way until somebody looks, who can re-execute the run in the UI. One that somebody started by
+hand and that came to nothing does not: it may be Ctrl-C.
+
+The tag says at first which data a run was asked for, and from its frame on which data it read.
 """
 
 from dataclasses import dataclass
@@ -23,7 +26,13 @@ STUDY_TAG = "oncoframe/study"
 DATA_VERSION_TAG = "oncoframe/data_version"
 REASON_TAG = "oncoframe/reason"
 VERDICT_TAG = "oncoframe/drift_verdict"
+#: Reason of the runs of the command line.
+BY_HAND = "asked for"
+#: Job of the schedule and the sensor.
+JOB = "retrain"
 _LONGEST_REASON = 250
+_WAITING = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED]
+_IN_VAIN = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 
 @dataclass(frozen=True)
@@ -89,15 +98,29 @@ def done_before(instance: dg.DagsterInstance, due: Retraining, *versions: str) -
     versions
         Versions of the data whose training would do as well.
     """
+    # What is not started yet reads the data of then.
+    waiting = dg.RunsFilter(job_name=JOB, tags={STUDY_TAG: due.study}, statuses=_WAITING)
+    for record in instance.get_run_records(waiting, limit=1):
+        return f"{due.study}: run {record.dagster_run.run_id[:8]} still waits to train it"
     wanted = [(DATA_VERSION_TAG, version) for version in (due.data_version, *versions)]
     if due.verdict is not None:
         wanted.append((VERDICT_TAG, due.verdict))
     for tag, value in wanted:
-        filters = dg.RunsFilter(tags={STUDY_TAG: due.study, tag: value})
-        for record in instance.get_run_records(filters, limit=1):
-            run = record.dagster_run
-            sentence = f"{due.study}: nothing changed since run {run.run_id[:8]} trained it"
-            if run.status in (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED):
-                sentence += f", which ended as {run.status.value.lower()}; re-execute it in the UI"
-            return sentence
+        for record in instance.get_run_records(
+            dg.RunsFilter(tags={STUDY_TAG: due.study, tag: value})
+        ):
+            if (said := _done_by(record.dagster_run)) is not None:
+                return f"{due.study}: nothing changed since run {said}"
     return None
+
+
+def _done_by(run: dg.DagsterRun) -> str | None:
+    """What a run did, as the end of a sentence; None if it does not count."""
+    name = run.run_id[:8]
+    if run.status is dg.DagsterRunStatus.SUCCESS:
+        return f"{name} trained it"
+    if run.status not in _IN_VAIN:
+        return f"{name} began to train it ({run.status.value.lower()})"
+    if run.tags.get(REASON_TAG) == BY_HAND:
+        return None
+    return f"{name} trained it, which ended as {run.status.value.lower()}; re-execute it in the UI"

@@ -10,7 +10,7 @@ import dagster as dg
 from assets.errors import StudyError
 from orchestration.champions import champion_of, no_champion, scored_studies
 from orchestration.pipeline import Pipeline
-from orchestration.retraining import REASON_TAG, STUDY_TAG
+from orchestration.retraining import BY_HAND, REASON_TAG, STUDY_TAG
 from orchestration.steps import SCORED
 
 _TOLD = ("champion", "frame_id", "scored", "unchanged", "withdrawn", "abstained")
@@ -32,7 +32,7 @@ def score_study(pipeline: Pipeline, study: str) -> dict[str, Any]:
     if champion_of(pipeline.settings, study) is None:
         raise StudyError(no_champion(study))
     keys = [dg.AssetKey([kind, study]) for kind in SCORED]
-    result = pipeline.materialize(keys, tags={STUDY_TAG: study, REASON_TAG: "asked for"})
+    result = pipeline.materialize(keys, tags={STUDY_TAG: study, REASON_TAG: BY_HAND})
     scores, drift = (
         result.asset_materializations_for_node(key.to_python_identifier())[0].metadata
         for key in keys[1:]

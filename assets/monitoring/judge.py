@@ -5,7 +5,6 @@
 The one way to a verdict: the drift report of the champion and the gate of a challenger use it.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,10 +13,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from assets.catalog import service_contracts
 from assets.lake import Lake
 from assets.monitoring.verdicts import StoredVerdict
-from assets.training.data_version import data_version, last_learned
+from assets.training.data_version import last_learned, version_of_frame
 from assets.training.provenance import frame_provenance
 from assets.training.sidecar import read_sidecar
 from ml.drift import DriftReport, Predictions, Window, compare
@@ -120,19 +118,6 @@ def judge_drift(
         judged_at=now or datetime.now(tz=UTC),
     )
     return Judgement(verdict, report)
-
-
-def version_of_frame(lake: Lake, about: Mapping[str, Any]) -> str:
-    """Data version of the study when a frame with all modalities was built.
-
-    Parameters
-    ----------
-    about
-        Its ``frame.json``.
-    """
-    study = Study.model_validate(about["study_definition"])
-    contracts = service_contracts(study.features.service)
-    return data_version(lake, study, contracts, versions=about["versions"])
 
 
 def out_of_fold(stored: StoredModel, frame: Frame) -> Predictions:

@@ -91,9 +91,13 @@ def review(study: str, person: Person, place: Place) -> Review:
     Raises
     ------
     PromotionError
-        If there is no challenger, or it is not what its training made.
+        If there is no challenger, it is not what its training made, or its champion is not the one
+        that the audit log names: who takes the alias away, or gives it to a bad model, would make
+        the gate an open door.
     StudyError
         If its training or frame is gone.
+    AuditError
+        If the audit log was changed.
     """
     candidate = with_alias(study, "challenger", store=place.store)
     if candidate is None:
@@ -102,6 +106,13 @@ def review(study: str, person: Person, place: Place) -> Review:
         )
     training = training_of_run(candidate.training_run_id, store=place.store)
     champion = with_alias(study, "champion", store=place.store)
+    problem = unexplained_champion(place.log.entries(), study, champion)
+    if problem is not None:
+        raise PromotionError(
+            f"no candidate is held against a champion that nobody promoted: {problem}",
+            where=f"study {study}",
+            hint="Put the alias back in MLflow, or roll back: oncoframe rollback.",
+        )
     released = opened(champion, store=place.store) if champion else None
     found = held_against(training, released, place.frames_dir)
     evidence = Evidence(
@@ -143,7 +154,8 @@ def promote(found: Review, person: Person, place: Place) -> ModelVersion:
     Raises
     ------
     PromotionError
-        With everything that failed; or if the MLflow server lets this user release no models.
+        With everything that failed; or if there is another champion than the one it was judged
+        against, or the MLflow server lets this user release no models.
     AuditError
         If the audit log was changed.
     """
@@ -160,6 +172,12 @@ def promote(found: Review, person: Person, place: Place) -> ModelVersion:
     try:
         if found.failed:
             raise PromotionError(found.refusal)
+        if with_alias(study, "champion", store=place.store) != found.champion:
+            raise PromotionError(
+                "the champion changed while the candidate was judged",
+                where=f"study {study}",
+                hint="Promote again, which judges against the new champion.",
+            )
         made = copy_to_champion(
             candidate,
             store=place.store,

@@ -157,9 +157,17 @@ def _asked(
 
 
 def _with_arrivals(rows: pl.DataFrame, lake: Lake, study: str) -> pl.DataFrame:
-    # Rows without an answer count, too: they were looked at with the files of then.
-    known_before = pl.col("known_timestamp").max()
-    earlier = scores_of(lake, study).group_by("patient_id").agg(known_before=known_before).collect()
+    # Rows without an answer count, too: they were looked at with the files of then. Whose score
+    # stands was looked at by every scoring since, though one that finds nothing new writes nothing.
+    stands = ~pl.col(WITHDRAWN).sort_by("created_timestamp").last()
+    known_before = pl.when("stands").then(pl.col("known").max()).otherwise("known")
+    earlier = (
+        scores_of(lake, study)
+        .group_by("patient_id")
+        .agg(known=pl.col("known_timestamp").max(), stands=stands)
+        .select("patient_id", known_before=known_before)
+        .collect()
+    )
     rows = rows.join(earlier, on="patient_id", how="left", maintain_order="left")
     return rows.with_columns(
         arrived(file_arrivals(lake), rows).alias("arrived_timestamp"),

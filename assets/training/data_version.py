@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from assets.catalog import service_contracts
 from assets.contracts import Contract
 from assets.lake import Lake, dictionary_table
 from assets.training.population import COHORT, LABELS
@@ -67,6 +68,19 @@ def data_version(
     }
     text = json.dumps(identity, sort_keys=True)
     return sha256(text.encode()).hexdigest()[:_DIGITS]
+
+
+def version_of_frame(lake: Lake, about: Mapping[str, Any]) -> str:
+    """Data version of the study when a frame with all modalities was built.
+
+    Parameters
+    ----------
+    about
+        Its ``frame.json``.
+    """
+    study = Study.model_validate(about["study_definition"])
+    contracts = service_contracts(study.features.service)
+    return data_version(lake, study, contracts, versions=about["versions"])
 
 
 def last_learned(lake: Lake, sidecar: dict[str, Any], rows: pl.DataFrame) -> pl.DataFrame:

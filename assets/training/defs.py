@@ -13,10 +13,12 @@ import polars as pl
 from assets.audit import Action, AuditLog, machine_user
 from assets.catalog import service_contracts
 from assets.lake import Lake
+from assets.training.data_version import version_of_frame
 from assets.training.frames import FrameBuilder, FrameRequest
 from feature_repo.client import open_store, training_rows
 from ml.study import Study, load_study, study_names
 from orchestration.groups import SCIENCE_OWNERS, group
+from orchestration.retraining import DATA_VERSION_TAG
 from orchestration.settings import Settings
 
 
@@ -51,6 +53,7 @@ def _training_frame(study_name: str) -> dg.AssetsDefinition:
         code_version="1",
     )
     def training_frame(
+        context: dg.AssetExecutionContext,
         config: FrameConfig,
         settings: dg.ResourceParam[Settings],
         lake: dg.ResourceParam[Lake],
@@ -61,7 +64,12 @@ def _training_frame(study_name: str) -> dg.AssetsDefinition:
             datetime.fromisoformat(config.as_of) if config.as_of else None,
             tuple(config.modalities) if config.modalities else None,
         )
-        return _materialized(builder.build(request), settings)
+        sidecar = builder.build(request)
+        if DATA_VERSION_TAG in context.run.tags and request == FrameRequest(study):
+            # Data may have changed since the run was asked for: those read now are trained on.
+            read = {DATA_VERSION_TAG: version_of_frame(lake, sidecar)}
+            context.instance.add_run_tags(context.run.run_id, read)
+        return _materialized(sidecar, settings)
 
     return training_frame
 

@@ -36,14 +36,10 @@ def signed_in(store: Store) -> str | None:
     """
     if store.database is not None:
         return None
-    utils: Any = mlflow.utils  # has no types
-    rest, endpoint = utils.rest_utils, "/api/2.0/mlflow/users/current"
-    host = utils.credentials.get_default_host_creds(store.uri)
     with as_refusal("do anything"):
-        answer = rest.http_request(host, endpoint, "GET")
-        if answer.status_code == HTTPStatus.NOT_FOUND:
-            return None  # a server that was started without users
-        return str(rest.verify_rest_response(answer, endpoint).json()["user"]["username"])
+        answer = _asked(store, "users/current")
+    # None: a server that was started without users.
+    return None if answer is None else str(answer["user"]["username"])
 
 
 def apply_roles(
@@ -76,8 +72,8 @@ def apply_roles(
         proposed = {(_MODEL, candidates_name(study)) for study in studies}
         kept = {(_EXPERIMENT, experiment) for experiment in experiments}
         _role(server, SCIENTIST, scientists, proposed | kept)
-        for study in studies:
-            for user in sorted({*approvers, *scientists}):
+        for user in _people(store):
+            for study in studies:
                 _revoke(server, user, study)
     return {APPROVER: tuple(approvers), SCIENTIST: tuple(scientists)}
 
@@ -90,6 +86,23 @@ def _users(store: Store) -> "AuthServiceClient":
         from mlflow.server.auth.client import AuthServiceClient  # noqa: PLC0415
 
     return AuthServiceClient(store.uri)
+
+
+def _asked(store: Store, what: str) -> Any:
+    """Answer of the server to what its client cannot ask; None if it knows no such question."""
+    utils: Any = mlflow.utils  # has no types
+    rest, endpoint = utils.rest_utils, f"/api/2.0/mlflow/{what}"
+    host = utils.credentials.get_default_host_creds(store.uri)
+    answer = rest.http_request(host, endpoint, "GET")
+    if answer.status_code == HTTPStatus.NOT_FOUND:
+        return None
+    return rest.verify_rest_response(answer, endpoint).json()
+
+
+def _people(store: Store) -> list[str]:
+    """All users but administrators, who need no permission; also those without a role."""
+    answer = _asked(store, "users/list") or {"users": []}
+    return [str(user["username"]) for user in answer["users"] if not user["is_admin"]]
 
 
 def _check_users(server: "AuthServiceClient", users: Sequence[str]) -> None:

@@ -248,6 +248,31 @@ def test_alias_problem__finds_a_champion_that_nobody_promoted(home):
     assert "knows no promotion" in alias_problem(STUDY, place(home))
 
 
+@pytest.mark.parametrize("version", [None, "1"])
+def test_promote__refuses_against_a_champion_that_nobody_promoted(twice, version):
+    """Without the alias, or on a bad model, it would be held against next to nothing."""
+    client = twice.registry.client()
+    if version is None:
+        client.delete_registered_model_alias(STUDY, "champion")
+    else:
+        client.set_registered_model_alias(STUDY, "champion", version)
+    with pytest.raises(PromotionError, match="a champion that nobody promoted: line 2"):
+        promoted(twice)
+    assert len(versions(STUDY, store=twice.registry)) == 4, "nothing was released"
+
+
+def test_promote__refuses_after_another_promotion(home):
+    """Two approvers at once: the second would replace a champion it was never held against."""
+    where = place(home)
+    person = where.person("dr_kim", "mine")
+    early = review(STUDY, person, where)
+    promoted(home)
+    with pytest.raises(PromotionError, match="changed while the candidate was judged"):
+        promote(early, person, where)
+    assert AuditLog(home.audit_log).entries()[-1].action == "promotion_refused"
+    assert with_alias(STUDY, "champion", store=home.registry).version == 1
+
+
 def test_rollback__refuses_a_previous_version_that_nobody_promoted(twice):
     """An alias moved by hand must not become champion by way of a rollback."""
     client = twice.registry.client()

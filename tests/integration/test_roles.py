@@ -112,17 +112,21 @@ def settings(server, tmp_path_factory, toy_trainings) -> Settings:
     shutil.copytree(toy_trainings[0].frames_dir, settings.frames_dir)
     with acting_as(ADMIN):
         for user in (SCIENTIST, APPROVER):
-            made = httpx.post(
-                f"{server}/api/2.0/mlflow/users/create",
-                auth=(ADMIN, PASSWORD.format(ADMIN)),
-                json={"username": user, "password": PASSWORD.format(user)},
-                timeout=60,
-            )
-            assert made.is_success, made.text
+            _add_user(server, user)
         give_roles(settings)
     with acting_as(SCIENTIST):
         _propose(settings, toy_trainings[0])
     return settings
+
+
+def _add_user(server: str, user: str) -> None:
+    made = httpx.post(
+        f"{server}/api/2.0/mlflow/users/create",
+        auth=(ADMIN, PASSWORD.format(ADMIN)),
+        json={"username": user, "password": PASSWORD.format(user)},
+        timeout=60,
+    )
+    assert made.is_success, made.text
 
 
 def _propose(settings: Settings, training) -> None:
@@ -235,14 +239,31 @@ def test_scientist__who_changes_files_of_the_champion_is_found(settings):
             load_version(candidate, store=settings.registry)
 
 
+def test_give_roles__takes_the_model_from_whoever_made_it(settings):
+    """Who trains before the roles are given owns the model, and could release what they like."""
+    client, name = settings.registry.client(), "aml_who_class"
+    with acting_as(ADMIN):
+        _add_user(settings.mlflow_uri, "eve")
+        client.delete_registered_model(name)
+    with acting_as("eve"):
+        client.create_registered_model(name)
+        client.set_registered_model_tag(name, "mine", "yes")
+    with acting_as(ADMIN):
+        give_roles(settings)
+    with acting_as("eve"), pytest.raises(mlflow.MlflowException) as refused:
+        client.set_registered_model_tag(name, "mine", "still")
+    assert refused.value.error_code == "PERMISSION_DENIED"
+
+
 def test_give_roles__takes_a_role_away_again(settings):
     """Who leaves the list of approvers must not keep the permission."""
-    nobody = settings.model_copy(update={"approvers": ()})
+    client = settings.registry.client()
+    with acting_as(APPROVER):
+        client.set_registered_model_tag(STUDY, "looked_at", "yes")
     with acting_as(ADMIN):
-        give_roles(nobody)
-    with acting_as(APPROVER), pytest.raises(PromotionError, match="may not release models"):
-        copy_to_champion(
-            with_alias(STUDY, "champion", store=settings.registry), store=settings.registry
-        )
+        give_roles(settings.model_copy(update={"approvers": ()}))
+    with acting_as(APPROVER), pytest.raises(mlflow.MlflowException) as refused:
+        client.set_registered_model_tag(STUDY, "looked_at", "still")
+    assert refused.value.error_code == "PERMISSION_DENIED"
     with acting_as(ADMIN):
         give_roles(settings)

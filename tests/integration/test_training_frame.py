@@ -3,17 +3,22 @@
 import random
 import shutil
 
+import dagster as dg
 import polars as pl
 import pytest
 
+from assets.catalog import service_contracts
 from assets.clinical.contract import clinical_contract
 from assets.expression.quantification import CONTRACT as EXPRESSION
 from assets.genomics.fusion import CONTRACT as FUSION
+from assets.training import defs as glue
+from assets.training.data_version import data_version
 from assets.training.defs import frame_builder
 from assets.training.diff import Why, diff_frames
 from assets.training.frames import FrameRequest
 from assets.training.sidecar import FRAME
 from feature_repo.client import apply
+from orchestration.retraining import DATA_VERSION_TAG
 from orchestration.settings import Settings
 
 CLINICAL = clinical_contract()
@@ -173,3 +178,31 @@ def test_frame__tells_not_performed_from_failed_only_by_its_values(builder, buil
     assert last["expression_features__expression"] is None
     assert last["fusion_features__fusion_performed"] is True
     assert last["fusion_features__fusion_count"] == 2
+
+
+@pytest.mark.parametrize(
+    ("config", "tags", "found"),
+    [
+        ({}, {DATA_VERSION_TAG: "of the tick"}, "now"),
+        ({"modalities": ["fusion"]}, {DATA_VERSION_TAG: "of the tick"}, "of the tick"),
+        ({}, {}, None),
+    ],
+)
+def test_training_frame__tells_its_run_which_data_it_read(
+    ward, instance, monkeypatch, config, tags, found
+):
+    """Files that landed between tick and run would be trained on twice."""
+    study = ward.study()
+    monkeypatch.setattr(glue, "study_names", lambda: ["toy"])
+    monkeypatch.setattr(glue, "load_study", lambda _: study)
+    done = dg.materialize(
+        [glue.defs().get_assets_def(["training_frame", "toy"])],
+        instance=instance,
+        resources={"settings": Settings(home=ward.home), "lake": ward.lake},
+        run_config={"ops": {"training_frame__toy": {"config": config}}},
+        tags=tags,
+    )
+    now = data_version(ward.lake, study, service_contracts(study.features.service))
+    assert done.success
+    told = instance.get_run_by_id(done.run_id).tags.get(DATA_VERSION_TAG)
+    assert told == (now if found == "now" else found)

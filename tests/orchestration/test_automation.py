@@ -20,11 +20,13 @@ from orchestration import automation
 from orchestration.champions import scored_studies
 from orchestration.pipeline import open_instance
 from orchestration.retraining import (
+    BY_HAND,
     DATA_VERSION_TAG,
     REASON_TAG,
     STUDY_TAG,
     data_version_now,
     retrained,
+    training_tags,
 )
 from orchestration.settings import Settings
 
@@ -268,6 +270,32 @@ def test_drift_retrain__says_that_the_retraining_failed(drifted):
     [request] = drifted.sensor()
     drifted.launch(request, dg.DagsterRunStatus.FAILURE)
     assert "ended as failure; re-execute it in the UI" in drifted.sensor().skip_message
+
+
+def test_drift_retrain__does_not_count_what_somebody_broke_off(drifted):
+    """Ctrl-C in a terminal would switch the retraining off until the data change."""
+    version = data_version_now(drifted.lake, STUDY)
+    by_hand = dg.RunRequest(tags=training_tags(STUDY, version, BY_HAND))
+    drifted.launch(by_hand, dg.DagsterRunStatus.FAILURE, "__ASSET_JOB")
+    drifted.launch(by_hand, dg.DagsterRunStatus.CANCELED, "__ASSET_JOB")
+    [request] = drifted.sensor()
+    running = drifted.launch(by_hand, dg.DagsterRunStatus.STARTED, "__ASSET_JOB")
+    assert f"run {running[:8]} began to train it (started)" in drifted.sensor().skip_message
+    drifted.launch(request, dg.DagsterRunStatus.FAILURE)
+    assert "ended as failure" in drifted.sensor().skip_message
+    run_id = drifted.launch(by_hand, job="__ASSET_JOB")
+    assert f"nothing changed since run {run_id[:8]} trained it;" in drifted.sensor().skip_message
+
+
+def test_drift_retrain__waits_for_a_run_in_the_queue(drifted):
+    """Files arrive while it waits: it reads them, and so would the second one behind it."""
+    [request] = drifted.sensor()
+    run_id = drifted.launch(request, dg.DagsterRunStatus.NOT_STARTED)
+    drifted.learn()
+    drifted.judge(current_frame_id="beef", data_version="another")
+    drifted.train(STUDY)
+    for skipped in (drifted.sensor(), drifted.weekly()):
+        assert f"run {run_id[:8]} still waits to train it" in skipped.skip_message
 
 
 def test_drift_retrain__fires_again_for_a_new_verdict_on_new_data(drifted):

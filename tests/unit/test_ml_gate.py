@@ -128,6 +128,13 @@ def test_judge__refuses_shuffled_labels_above_chance():
     assert refused(replace(EVIDENCE, permuted=below)) == {}
 
 
+def test_judge__refuses_shuffled_labels_that_nobody_could_measure():
+    """NaN is larger than nothing; what was not found out would count as found in order."""
+    nan = float("nan")
+    unknown = [{"modalities": "all", "auroc": [nan, nan, nan]}]
+    assert list(refused(replace(EVIDENCE, permuted=unknown))) == ["shuffled_labels"]
+
+
 def test_judge__allows_for_the_luck_of_many_shuffles():
     """Of forty shuffles one is expected outside its interval."""
     lucky = {"modalities": "all", "auroc": [0.56, 0.51, 0.61]}

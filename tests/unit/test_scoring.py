@@ -298,6 +298,15 @@ def test_time_to_answer__is_counted_over_answered_files(ask, lake):
     assert (recent.answers, recent.median_s, recent.max_s) == (3, 86400.0, 3 * 86400.0)
 
 
+def test_time_to_answer__counts_no_file_that_changed_nothing(ask, lake):
+    """The next champion would answer it, after months that nobody waited."""
+    lake.append(intake.TABLE, snapshot(1, P1="a", P2="a"))
+    ask({"P1": 0.1, "P2": 0.2}, day=2)
+    lake.append(intake.TABLE, snapshot(3, P1="other bytes, same numbers", P2="b"))
+    assert ask({"P1": 0.1, "P2": 0.3}, day=4).time_to_answer.as_dict()["answers"] == 1
+    assert ask({"P1": 0.1, "P2": 0.3}, day=90, version=2).time_to_answer is None
+
+
 def test_time_to_answer__of_a_patient_who_returns_is_that_of_the_repaired_file(ask, lake):
     """Who came out of quarantine would have waited since the first file ever."""
     lake.append(intake.TABLE, snapshot(1, P1="a", P2="a"))
@@ -305,6 +314,11 @@ def test_time_to_answer__of_a_patient_who_returns_is_that_of_the_repaired_file(a
     ask({"P1": 0.1}, day=3)
     lake.append(intake.TABLE, snapshot(40, P1="a", P2="repaired"))
     assert ask({"P1": 0.1, "P2": 0.2}, day=41).time_to_answer.max_s == 86400.0
+    # A file that lay there while others were scored is waited for until it can be read.
+    ask({"P1": 0.1}, day=42)
+    lake.append(intake.TABLE, snapshot(43, P1="a", P2="read late"))
+    ask({"P1": 0.5}, day=44)
+    assert ask({"P1": 0.5, "P2": 0.2}, day=46).time_to_answer.max_s == 3 * 86400.0
 
 
 def test_recent_time_to_answer__forgets_what_is_a_month_old(ask, lake):
