@@ -6,10 +6,11 @@ champion, its frame, scoring_frame/<study> -> drift_report/<study> (verdict, pag
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from assets.errors import PromotionError, StudyError
 from assets.lake import Lake
 from assets.monitoring.judge import AskedModel, Judgement, judge_drift
 from assets.monitoring.verdicts import StoredVerdict, store_verdict
@@ -23,7 +24,11 @@ from orchestration.champions import (
 )
 from orchestration.groups import SCIENCE_OWNERS, group
 from orchestration.metadata import latest_frame, picture_metadata
+from orchestration.promotion import place
 from orchestration.settings import Settings
+
+if TYPE_CHECKING:
+    from ml.registry.model_version import ModelVersion
 
 CHECK = "no_drift"
 #: Drifted columns that metadata names; the page lists more.
@@ -82,9 +87,13 @@ def _drift_report(study_name: str) -> dg.AssetsDefinition:
         verdict = replace(judged.verdict, page=str(page))
         store_verdict(settings.drift_dir, verdict)
         context.log.info(verdict.sentence)
+        of_challenger = _of_challenger(
+            study_name, champion, verdict.current_frame_id, settings, lake
+        )
         yield dg.MaterializeResult(
             metadata={
                 **_metadata(verdict, judged, files),
+                "challenger": of_challenger,
                 "html": dg.MetadataValue.path(page),
                 "champion": champion.label,
                 "mlflow_run_id": champion.training_run_id,
@@ -100,6 +109,25 @@ def _drift_report(study_name: str) -> dg.AssetsDefinition:
         )
 
     return drift_report
+
+
+def _of_challenger(
+    study_name: str, champion: "ModelVersion", everyone: str, settings: Settings, lake: Lake
+) -> str:
+    """Judge the patients of today against the challenger's frame, too: the gate asks for it."""
+    # MLflow takes seconds to load, which a run without models does not spend.
+    from assets.promotion.candidates import judge_challenger  # noqa: PLC0415
+    from ml.registry.versions import with_alias  # noqa: PLC0415
+
+    challenger = with_alias(study_name, "challenger", store=settings.registry)
+    if challenger is None or challenger.training_run_id == champion.training_run_id:
+        return "no challenger"
+    try:
+        return judge_challenger(
+            challenger, champion, place(settings), lake=lake, everyone=everyone
+        ).sentence
+    except (PromotionError, StudyError) as error:
+        return f"not judged: {error}"  # the champion's verdict stands without it
 
 
 def _metadata(

@@ -68,19 +68,45 @@ def propose(
     version = add_candidate(training, store=place.store, tags=tags)
     verdict = None
     if everyone is not None:
-        # Who came after the champion's frame is judged, too, though the challenger knows them.
-        since = _as_of(place.frames_dir, champion.frame_id) if champion else None
-        own = opened(version, store=place.store)
-        verdict = judge_drift(
-            lake,
-            place.frames_dir,
-            reference=training.frame_id,
-            current=everyone,
-            since=since,
-            model=AskedModel(own.model, own.served),
-        ).verdict
-        store_verdict(place.drift_dir, verdict)
+        verdict = judge_challenger(version, champion, place, lake=lake, everyone=everyone)
     return Proposed(version, training, found, verdict)
+
+
+def judge_challenger(
+    version: ModelVersion,
+    champion: ModelVersion | None,
+    place: Place,
+    *,
+    lake: Lake,
+    everyone: str,
+) -> StoredVerdict:
+    """Hold the patients of today against the frame of a challenger, and keep the verdict.
+
+    Parameters
+    ----------
+    champion
+        Who came after its frame is judged, too, though the challenger knows them.
+    everyone
+        Id of the newest frame of everyone.
+
+    Raises
+    ------
+    StudyError
+        If a frame is gone.
+    PromotionError
+        If the challenger's files changed.
+    """
+    own = opened(version, store=place.store)
+    verdict = judge_drift(
+        lake,
+        place.frames_dir,
+        reference=version.frame_id,
+        current=everyone,
+        since=_as_of(place.frames_dir, champion.frame_id) if champion else None,
+        model=AskedModel(own.model, own.served),
+    ).verdict
+    store_verdict(place.drift_dir, verdict)
+    return verdict
 
 
 def _as_of(frames_dir: Path, frame_id: str) -> datetime:

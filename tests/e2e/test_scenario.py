@@ -209,6 +209,12 @@ def test_loop__from_arrival_to_rollback(clinic, daemon):
     assert NEW_TOOL in run.tags[REASON_TAG]
     assert "challenger" in _aliases(clinic)[f"{STUDY}_candidates 2"]
 
+    # The night judges the challenger, too: the gate asks about the patients of today.
+    own = _frames(clinic)[f"{STUDY}_candidates 2"]
+    judged = _judged(clinic, own)
+    assert judged is not None
+    clinic.wait("the challenger's next verdict", lambda: _judged(clinic, own) != judged)
+
     # People decide: promoted, everyone is scored anew; rolled back, once more.
     promote = ("promote", STUDY, "--reason", "new sequencer", "--accept-suspects", "--approver")
     assert clinic.oncoframe(*promote, "mallory").code != 0
@@ -224,9 +230,12 @@ def test_loop__from_arrival_to_rollback(clinic, daemon):
     clinic.ok("audit", "verify")
 
 
+def _judged(clinic: Clinic, frame_id: str) -> StoredVerdict | None:
+    return newest_verdict(clinic.settings.drift_dir, STUDY, reference_frame_id=frame_id)
+
+
 def _drift(clinic: Clinic, champion_frame: str) -> StoredVerdict | None:
-    folder = clinic.settings.drift_dir
-    verdict = newest_verdict(folder, STUDY, reference_frame_id=champion_frame)
+    verdict = _judged(clinic, champion_frame)
     return verdict if verdict is not None and verdict.drifted else None
 
 
