@@ -17,6 +17,9 @@ from assets.names import decode
 from ml.expand import vector_matrix
 from ml.frame import KEY_COLUMNS, Frame, FrameColumn
 
+#: Rows hashed together.
+_ROWS = 500
+
 
 @dataclass(frozen=True)
 class Numbers:
@@ -42,8 +45,14 @@ def newcomers(reference: Frame, current: Frame) -> np.ndarray:
     old, new = reference.rows.schema, current.rows.schema
     features = {*reference.sidecar.columns, *KEY_COLUMNS} - {"label"}
     shared = [name for name in old if name in features and new.get(name) == old[name]]
-    known = reference.rows.select(shared).hash_rows()
-    return (~current.rows.select(shared).hash_rows().is_in(known.implode())).to_numpy()
+    known = _hashes(reference.rows.select(shared))
+    return (~_hashes(current.rows.select(shared)).is_in(known.implode())).to_numpy()
+
+
+def _hashes(rows: pl.DataFrame) -> pl.Series:
+    """One number per row; a few rows at a time, because hashing copies vectors several times."""
+    starts = range(0, max(rows.height, 1), _ROWS)  # an empty frame has an empty slice
+    return pl.concat([rows.slice(start, _ROWS).hash_rows() for start in starts])
 
 
 class Pair:

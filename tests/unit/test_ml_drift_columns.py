@@ -197,6 +197,19 @@ def test_newcomers__are_those_the_reference_does_not_hold(values):
     assert newcomers(old, today).tolist() == [True] * 2 + [False] * 50 + [True] * 40
 
 
+@pytest.mark.parametrize("changed", [0, 499, 500, 1199])
+def test_newcomers__in_frames_of_many_rows(changed):
+    """Rows are hashed some at a time: at the seams a patient could be lost, or be new for ever."""
+    old = make_frame("R", np.random.default_rng(1).normal(size=(1200, len(GENES))))
+    value = pl.when(pl.int_range(pl.len()) == changed).then(9.0).otherwise("x__G0")
+    rows = old.rows.with_columns(x__G0=value.cast(pl.Float32))
+
+    new = newcomers(old, Frame(old.sidecar, rows, old.dictionaries))
+
+    assert np.flatnonzero(new).tolist() == [changed]
+    assert newcomers(old, Frame(old.sidecar, rows.clear(), old.dictionaries)).tolist() == []
+
+
 def test_pair__frames_without_a_common_column(values):
     reference, current = values
     frame = make_frame("C", current)
