@@ -9,9 +9,9 @@ from assets.biomarkers.contract import CONTRACT as BIOMARKERS_CONTRACT
 from assets.biomarkers.contract import MODALITY as BIOMARKERS
 from assets.clinical.contract import MODALITY as CLINICAL
 from assets.clinical.contract import clinical_contract
-from assets.contracts import Contract, Modality
-from assets.errors import StudyError
 from assets.extractors import EXTRACTORS
+from oncoframe.contracts import Contract, Modality
+from oncoframe.errors import StudyError
 
 #: Service -> modalities it serves. A service keeps its tables; others are another version.
 SERVICES: dict[str, tuple[str, ...]] = {

@@ -8,11 +8,11 @@ worker process may load them all.
 
 from dataclasses import dataclass
 
-from assets.contracts import Contract, Modality
 from assets.expression import quantification
-from assets.extraction import Extractor
 from assets.genomics import cnv, fusion, snv, sv
 from assets.imaging import ct
+from oncoframe.contracts import Contract, Modality
+from oncoframe.extraction import Extractor
 
 
 @dataclass(frozen=True)

@@ -24,13 +24,13 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 
-from assets.contracts import Modality
 from assets.extractors import EXTRACTORS
 from assets.genomics.defs import fusion_features
-from assets.lake import Lake
 from assets.landing import intake
 from assets.landing.samplesheet import read_samplesheet
 from assets.landing.simulate.landing_zone import simulate
+from oncoframe.contracts import Modality
+from oncoframe.lake import Lake
 from orchestration.driver import Driver
 from orchestration.partitions import PATIENTS
 from orchestration.pipeline import open_instance

@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from assets.contracts import PROVENANCE_COLUMNS, WITHDRAWN, Block, Contract, Feature
-from assets.lake import Lake
 from ml.expand import expand
 from ml.frame import Frame, Sidecar
+from oncoframe.contracts import PROVENANCE_COLUMNS, WITHDRAWN, Block, Contract, Feature
+from oncoframe.lake import Lake
 
 INDEX = datetime(2024, 1, 1, tzinfo=UTC)
 ROUNDS = 3

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 from feast import RepoConfig
 
-from assets.audit import Action, AuditLog, machine_user
+from oncoframe.audit import Action, AuditLog, machine_user
 
 
 def audited(

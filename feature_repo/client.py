@@ -17,8 +17,8 @@ import polars as pl
 import pyarrow as pa
 import yaml
 
-from assets.audit import AUDIT_LOG
-from assets.errors import SettingsError
+from oncoframe.audit import AUDIT_LOG
+from oncoframe.errors import SettingsError
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -61,7 +61,7 @@ def open_store(home: Path, *, versions: Mapping[str, int | None] | None = None) 
 
     Raises
     ------
-    assets.errors.SettingsError
+    oncoframe.errors.SettingsError
         If the home's file is no YAML, or holds something else than ``online_store``.
     """
     from feast import FeatureStore, RepoConfig  # noqa: PLC0415

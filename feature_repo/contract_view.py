@@ -10,10 +10,10 @@ from datetime import timedelta
 from feast import FeatureView, Field
 from feast.types import Array, Bool, Float32, String
 
-from assets.contracts import Block, Contract, Feature, Known
 from feature_repo.dtypes import feast_type
 from feature_repo.entities import PATIENT
 from feature_repo.lake_source import LakeSource
+from oncoframe.contracts import Block, Contract, Feature, Known
 
 
 def feature_view(contract: Contract) -> FeatureView:
@@ -25,7 +25,7 @@ def feature_view(contract: Contract) -> FeatureView:
 
     Raises
     ------
-    assets.errors.ContractViolation
+    oncoframe.errors.ContractViolation
         If a column has a type that Feast cannot hold.
     """
     return FeatureView(

@@ -18,8 +18,8 @@ from feast.types import (
     UnixTimestamp,
 )
 
-from assets.contracts import UTC_TIME
-from assets.errors import ContractViolation
+from oncoframe.contracts import UTC_TIME
+from oncoframe.errors import ContractViolation
 
 _FEAST_TYPES: dict[pl.DataType, FeastType] = {
     pl.Boolean(): Bool,
@@ -39,7 +39,7 @@ def feast_type(dtype: pl.DataType) -> FeastType:
 
     Raises
     ------
-    assets.errors.ContractViolation
+    oncoframe.errors.ContractViolation
         If Feast has no type that reads back as this one.
     """
     if dtype not in _FEAST_TYPES:
@@ -56,7 +56,7 @@ def polars_type(feast: FeastType) -> pl.DataType:
 
     Raises
     ------
-    assets.errors.ContractViolation
+    oncoframe.errors.ContractViolation
         If no contract could have declared the type.
     """
     if feast not in _POLARS_TYPES:

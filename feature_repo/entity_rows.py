@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from feast.errors import EntityTimestampInferenceException, FeastEntityDFMissingColumnsError
 
-from assets.contracts import UTC_TIME
-from assets.errors import StudyError
-from feature_repo.point_in_time import AS_OF, KNOWN_BY
+from oncoframe.contracts import UTC_TIME
+from oncoframe.errors import StudyError
+from oncoframe.point_in_time import AS_OF, KNOWN_BY
 
 #: As-of column of an entity frame, as Feast names it.
 AS_OF_COLUMN = "event_timestamp"
@@ -46,7 +46,7 @@ class EntityRows:
 
         Raises
         ------
-        assets.errors.StudyError
+        oncoframe.errors.StudyError
             If it is something else (a query), or a time is missing or unreadable.
         feast.errors.EntityTimestampInferenceException
             If no column, or more than one, can be the as-of time.
@@ -110,7 +110,7 @@ class EntityRows:
         ------
         feast.errors.FeastEntityDFMissingColumnsError
             If a key column is missing.
-        assets.errors.StudyError
+        oncoframe.errors.StudyError
             If a key column has another type than in the lake.
         """
         missing = set(keys) - set(self.table.column_names)

@@ -13,8 +13,6 @@ import polars as pl
 import pyarrow as pa
 from feast import FeatureView, RepoConfig
 
-from assets.contracts import KEY_COLUMNS, WITHDRAWN
-from assets.errors import StudyError
 from feature_repo.dtypes import polars_type
 from feature_repo.entity_rows import EntityRows
 from feature_repo.lake_source import (
@@ -25,7 +23,9 @@ from feature_repo.lake_source import (
     LakeTable,
     open_table,
 )
-from feature_repo.point_in_time import latest_known_rows, take_rows
+from oncoframe.contracts import KEY_COLUMNS, WITHDRAWN
+from oncoframe.errors import StudyError
+from oncoframe.point_in_time import latest_known_rows, take_rows
 
 _CLOCKS = (EVENT_TIME, CREATED_TIME, RUN)
 
@@ -72,7 +72,7 @@ def view_requests(
 
     Raises
     ------
-    assets.errors.StudyError
+    oncoframe.errors.StudyError
         If a view does not stand on a table of the lake.
     """
     by_name = {view.projection.name_to_use(): view for view in views}
@@ -115,7 +115,7 @@ def join(
 
     Raises
     ------
-    assets.errors.StudyError
+    oncoframe.errors.StudyError
         If a feature would be named like another column.
     """
     columns = dict(zip(rows.table.column_names, rows.table.columns, strict=True))

@@ -17,9 +17,9 @@ from feast.data_source import DataSource
 from feast.protos.feast.core.DataSource_pb2 import DataSource as DataSourceProto
 from feast.type_map import pa_to_feast_value_type
 
-from assets.contracts import KEY_COLUMNS
-from assets.errors import ContractViolation
-from assets.lake import Lake
+from oncoframe.contracts import KEY_COLUMNS
+from oncoframe.errors import ContractViolation
+from oncoframe.lake import Lake
 
 EVENT_TIME = "event_timestamp"
 CREATED_TIME = "created_timestamp"
@@ -94,7 +94,7 @@ class LakeSource(DataSource):
 
         Raises
         ------
-        assets.errors.ContractViolation
+        oncoframe.errors.ContractViolation
             If one is missing.
         """
         columns = {name for name, _ in self.get_table_column_names_and_types(config)}

@@ -91,7 +91,7 @@ class LakeOfflineStore(OfflineStore):
 
         Raises
         ------
-        assets.errors.StudyError
+        oncoframe.errors.StudyError
             If the entity frame cannot be used, or a view does not stand on the lake.
         """
         requests = view_requests(
@@ -192,7 +192,7 @@ class LakeOfflineStore(OfflineStore):
         """
         del config, table, progress
         raise NotImplementedError(
-            f"{feature_view.name} is written by assets.lake.Lake.append_features, "
+            f"{feature_view.name} is written by oncoframe.lake.Lake.append_features, "
             "which checks the contract of the table"
         )
 

@@ -8,12 +8,12 @@ from feast import RepoConfig
 from feast.data_source import DataSource
 from feast.infra.offline_stores.file_source import FileSource
 
-from assets.contracts import KEY_COLUMNS, WITHDRAWN
-from assets.errors import StudyError
-from assets.lake import standing
 from feature_repo.lake_source import RUN, LakeSource, LakeTable, open_table
-from feature_repo.point_in_time import take_rows
 from feature_repo.retrieval import local_path
+from oncoframe.contracts import KEY_COLUMNS, WITHDRAWN
+from oncoframe.errors import StudyError
+from oncoframe.lake import standing
+from oncoframe.point_in_time import take_rows
 
 _ROW, _STANDS = "__row", "__stands"
 
@@ -23,7 +23,7 @@ def open_source(config: RepoConfig, source: DataSource) -> LakeTable:
 
     Raises
     ------
-    assets.errors.StudyError
+    oncoframe.errors.StudyError
         If it is another kind of source.
     """
     if isinstance(source, LakeSource):

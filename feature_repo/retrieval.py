@@ -19,7 +19,7 @@ from feast.infra.offline_stores.file_source import FileSource, SavedDatasetFileS
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
 from feast.saved_dataset import SavedDatasetStorage
 
-from assets.errors import StudyError
+from oncoframe.errors import StudyError
 
 
 class LakeRetrievalJob(RetrievalJob):
@@ -92,7 +92,7 @@ class LakeRetrievalJob(RetrievalJob):
 
         Raises
         ------
-        assets.errors.StudyError
+        oncoframe.errors.StudyError
             If the storage is not a Parquet file.
         feast.errors.SavedDatasetLocationAlreadyExists
             If the file exists and may not be replaced.

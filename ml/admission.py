@@ -5,9 +5,9 @@ frame, study -> check_frame (StudyError) -> with_assays -> the study as it can b
 
 import polars as pl
 
-from assets.errors import StudyError
 from ml.frame import Frame
 from ml.study import Study
+from oncoframe.errors import StudyError
 
 
 def check_frame(frame: Frame, study: Study) -> None:

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from assets.errors import StudyError
 from ml.bootstrap import Estimate, estimate, resamples
 from ml.calibration import calibration
 from ml.evaluate import difference, evaluate
@@ -24,6 +23,7 @@ from ml.procedure import JUDGED_REPEAT
 from ml.report.stored import StoredModel, StoredTraining, read_table
 from ml.serving import ServedModel
 from ml.subgroups import groups_of
+from oncoframe.errors import StudyError
 
 #: Metrics that a model is released by.
 COMPARED = ("accuracy", "macro_f1")

@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from assets.errors import StudyError
-from assets.names import decode
 from ml.expand import expand_block, side_by_side
 from ml.frame import Frame, FrameColumn
 from ml.guards import refuse_late_columns
+from oncoframe.errors import StudyError
+from oncoframe.names import decode
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from assets.contracts import Known
-from assets.errors import StudyError
 from ml.drift_columns import CALIBRATION, column_tests
 from ml.drift_pair import Pair, newcomers, with_columns
 from ml.drift_score import PATIENT, covariates
 from ml.drift_strata import by_strata
 from ml.drift_verdict import DriftRule, ModalityDrift, Verdict, corrected, modality_drifts, verdict
 from ml.frame import Frame, FrameColumn
+from oncoframe.contracts import Known
+from oncoframe.errors import StudyError
 
 
 @dataclass(frozen=True)

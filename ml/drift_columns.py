@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from assets.names import decode
 from ml.drift_pair import Numbers, Pair
 from ml.drift_tests import level_scores, score_test, share_test, smallest_share_p, spread_scores
+from oncoframe.names import decode
 
 #: Columns tested at once: 5,000 patients x 512 numbers are 20 MB per copy.
 CHUNK_COLUMNS = 512

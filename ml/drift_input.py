@@ -10,11 +10,11 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.contracts import PROVENANCE_COLUMNS, Known
-from assets.errors import StudyError
-from assets.names import decode
 from ml.drift_score import PATIENT, is_covariate
 from ml.frame import KEY_COLUMNS, Frame, FrameColumn, Sidecar, read_frame
+from oncoframe.contracts import PROVENANCE_COLUMNS, Known
+from oncoframe.errors import StudyError
+from oncoframe.names import decode
 
 _PERFORMED = "_performed"
 

@@ -12,10 +12,10 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from assets.errors import StudyError
-from assets.names import decode
 from ml.expand import vector_matrix
 from ml.frame import KEY_COLUMNS, Frame, FrameColumn
+from oncoframe.errors import StudyError
+from oncoframe.names import decode
 
 #: Rows hashed together.
 _ROWS = 500

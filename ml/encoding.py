@@ -19,7 +19,6 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from assets.contracts import Modality
 from ml.preprocess import (
     FILL_BY_MODALITY,
     AssayImputer,
@@ -28,6 +27,7 @@ from ml.preprocess import (
     TmmNormalizer,
     varying,
 )
+from oncoframe.contracts import Modality
 
 #: A column is worth looking at if it sets this many training patients apart.
 MIN_PATIENTS = 3

@@ -3,7 +3,7 @@
     List(Float32) column + dictionary -> (n, positions) matrix -> one column per position
 
 A position is called ``<column>[<name>]`` in domain names, in a file by the safe form of that
-(:mod:`assets.names`): decoding a column name gives the name a model reports. Layout only: nothing
+(:mod:`oncoframe.names`): decoding a column name gives the name a model reports. Layout only: nothing
 is selected, filled over an absent assay, or fitted.
 """
 
@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from assets.errors import StudyError
-from assets.names import decode, encode
 from ml.frame import KEY_COLUMNS, Frame
+from oncoframe.errors import StudyError
+from oncoframe.names import decode, encode
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ import xgboost as xgb
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
-from assets.errors import StudyError
+from oncoframe.errors import StudyError
 
 #: Features kept patient by patient; the sum of the others is kept, too, so that all still adds up.
 TOP_FEATURES = 30

@@ -16,10 +16,10 @@ import polars as pl
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import StratifiedKFold
 
-from assets.errors import StudyError
 from ml.design_matrix import DesignMatrix
 from ml.plan import CrossValidation
 from ml.splits import aligned_probabilities
+from oncoframe.errors import StudyError
 
 #: Called after each fitted fold.
 FoldDone = Callable[[], None]

@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from assets.contracts import Known
-from assets.errors import StudyError
+from oncoframe.contracts import Known
+from oncoframe.errors import StudyError
 
 #: File beside the rows that says where each patient was seen.
 SITES = "sites.parquet"

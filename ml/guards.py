@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from assets.contracts import Known
-from assets.errors import StudyError
 from ml.frame import FrameColumn
 from ml.study import Guards
+from oncoframe.contracts import Known
+from oncoframe.errors import StudyError
 
 #: Folds of the single-column test.
 FOLDS = 5

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
-from assets.errors import ImpossibleValue
+from oncoframe.errors import ImpossibleValue
 
 #: Tables of whole numbers become the first.
 _FLOATS = (np.float64, np.float32)

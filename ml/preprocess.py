@@ -19,10 +19,10 @@ from sklearn.feature_selection import SelectorMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from assets.contracts import Modality
-from assets.errors import StudyError
 from ml.matrix import ImpossibleCounts, float_matrix
 from ml.normalize import LogCpm, TmmNormalizer
+from oncoframe.contracts import Modality
+from oncoframe.errors import StudyError
 
 __all__ = [
     "FILL_BY_MODALITY",

@@ -12,8 +12,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.neighbors import NearestNeighbors
 
-from assets.errors import StudyError
 from ml.wrapper import Wrapper
+from oncoframe.errors import StudyError
 
 #: Neighbours among which new patients are drawn; a class needs one patient more.
 NEIGHBOURS = 5

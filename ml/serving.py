@@ -16,7 +16,6 @@ import pandas as pd
 import skops.io
 from sklearn.base import BaseEstimator
 
-from assets.errors import StudyError
 from ml.calibration import Temperature
 from ml.conformal import ClassThresholds, answered
 from ml.design_matrix import design_matrix
@@ -24,6 +23,7 @@ from ml.explain import Reason, is_explainable, reasons
 from ml.frame import Frame
 from ml.plan import Conformal
 from ml.splits import aligned_probabilities
+from oncoframe.errors import StudyError
 
 #: Classes in a saved model that skops does not know; nothing else is loaded from its file.
 TRUSTED_TYPES = (

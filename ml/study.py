@@ -12,8 +12,6 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
-from assets.contracts import Modality
-from assets.errors import StudyError
 from ml.plan import (
     Calibration,
     Conformal,
@@ -25,6 +23,8 @@ from ml.plan import (
     Sentence,
     Subgroups,
 )
+from oncoframe.contracts import Modality
+from oncoframe.errors import StudyError
 
 STUDIES_DIR = Path(__file__).parent / "studies"
 

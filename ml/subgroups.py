@@ -16,10 +16,10 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
-from assets.errors import StudyError
 from ml.bootstrap import Estimate, estimate, resamples
 from ml.frame import Frame
 from ml.plan import Subgroup, Subgroups
+from oncoframe.errors import StudyError
 
 #: What patients without a value are called.
 UNKNOWN = "not known"

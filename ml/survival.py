@@ -21,13 +21,13 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from assets.errors import StudyError
 from ml.bootstrap import resamples
 from ml.design_matrix import DesignMatrix
 from ml.encoding import dense_encoder
 from ml.folds import Fold, FoldDone, Folds, check_patients, cross_validate
 from ml.plan import Recipe
 from ml.recipes import Input
+from oncoframe.errors import StudyError
 
 #: Elastic net of the Cox model: strength, and share of the absolute penalty.
 _COX: dict[str, Any] = {"alpha": 0.1, "l1_ratio": 0.5}

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import dagster as dg
 
-from assets.lake import Lake
 from assets.monitoring.verdicts import newest_verdict
 from ml.study import study_names
+from oncoframe.lake import Lake
 from orchestration.champions import champion_of, no_champion, scored_studies
 from orchestration.jobs import everything
 from orchestration.retraining import (

@@ -5,10 +5,10 @@ registry, audit log -> champion_of -> scores, drift report, schedules
 
 from typing import TYPE_CHECKING
 
-from assets.audit import AuditLog
-from assets.errors import PromotionError
 from assets.promotion.aliases import unexplained_champion
 from ml.study import load_study, study_names
+from oncoframe.audit import AuditLog
+from oncoframe.errors import PromotionError
 from orchestration.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def champion_of(settings: Settings, study: str) -> "ModelVersion | None":
 
     Raises
     ------
-    assets.errors.PromotionError
+    oncoframe.errors.PromotionError
         If the registry cannot be read.
     """
     # MLflow takes seconds to load, which a run without models does not spend.
@@ -35,9 +35,9 @@ def opened_champion(settings: Settings, version: "ModelVersion") -> "Champion":
 
     Raises
     ------
-    assets.errors.PromotionError
+    oncoframe.errors.PromotionError
         If neither a promotion nor a rollback made it champion, or its files changed.
-    assets.errors.AuditError
+    oncoframe.errors.AuditError
         If the audit log was changed.
     """
     from ml.registry.files import opened  # noqa: PLC0415

@@ -7,8 +7,8 @@ Light to import, as :mod:`orchestration.worker` is.
 
 import os
 
-from assets.errors import OncoFrameError
 from assets.imaging.copies import Deidentification, write_copy
+from oncoframe.errors import OncoFrameError
 from orchestration.worker import OUT_OF_MEMORY, Reading, Task
 
 

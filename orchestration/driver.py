@@ -16,14 +16,14 @@ from itertools import chain, islice
 
 import polars as pl
 
-from assets import ledger
-from assets.contracts import WITHDRAWN, Contract, Modality
-from assets.errors import ContractViolation, OncoFrameError, Unavailable
-from assets.extraction import ReadFile
 from assets.extractors import EXTRACTORS
-from assets.feature_rows import feature_rows
-from assets.lake import Lake
-from assets.ledger import Entry, Outcome
+from oncoframe import ledger
+from oncoframe.contracts import WITHDRAWN, Contract, Modality
+from oncoframe.errors import ContractViolation, OncoFrameError, Unavailable
+from oncoframe.extraction import ReadFile
+from oncoframe.feature_rows import feature_rows
+from oncoframe.lake import Lake
+from oncoframe.ledger import Entry, Outcome
 from orchestration import pictures, staleness
 from orchestration.pool import Finished, WorkerPool
 from orchestration.references import prepare_references, seed_dictionaries

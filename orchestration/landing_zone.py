@@ -14,14 +14,14 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.contracts import Modality, Status
-from assets.errors import SettingsError
-from assets.extraction import LandedFile
 from assets.imaging.copies import Copy, Deidentification, with_copies
 from assets.imaging.deid_rules import SHORTEST_KEY_BYTES
-from assets.lake import Lake
 from assets.landing import intake
 from assets.landing.samplesheet import read_samplesheet
+from oncoframe.contracts import Modality, Status
+from oncoframe.errors import SettingsError
+from oncoframe.extraction import LandedFile
+from oncoframe.lake import Lake
 from orchestration.copying import copy_study
 from orchestration.pool import WorkerPool
 from orchestration.progress import Progress
@@ -65,7 +65,7 @@ def open_zone(settings: Settings) -> LandingZone:
 
     Raises
     ------
-    assets.errors.SamplesheetError
+    oncoframe.errors.SamplesheetError
         If the sheet is wrong; it names row and column.
     SettingsError
         If the key or a CT setting cannot be used.

@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 
-from assets.contracts import Contract
+from oncoframe.contracts import Contract
 
 
 def table_schema(schema: pl.Schema) -> dg.TableSchema:

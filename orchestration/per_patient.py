@@ -13,9 +13,9 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from assets.contracts import Contract, Modality
 from assets.extractors import EXTRACTORS
-from assets.ledger import Entry, Outcome
+from oncoframe.contracts import Contract, Modality
+from oncoframe.ledger import Entry, Outcome
 from orchestration.driver import Driver, PatientOutcome
 from orchestration.groups import OWNERS, group
 from orchestration.metadata import contract_schema, picture_metadata

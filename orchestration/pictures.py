@@ -6,8 +6,8 @@ Extraction.pictures -> keep (before the rows are committed) -> previews, for Dag
 from collections.abc import Iterable
 from pathlib import Path
 
-from assets.contracts import Modality
-from assets.extraction import ReadFile
+from oncoframe.contracts import Modality
+from oncoframe.extraction import ReadFile
 
 _FULL, _PREVIEW = ".png", ".preview.png"
 

@@ -24,11 +24,12 @@ import dagster as dg
 from assets.biomarkers import publish
 from assets.biomarkers.contract import CONTRACT as BIOMARKERS
 from assets.catalog import SERVICES, feature_contracts
-from assets.contracts import Modality
 from assets.extractors import EXTRACTORS
-from assets.lake import Lake
-from assets.landing import files, intake
-from assets.ledger import Outcome
+from assets.landing import intake
+from oncoframe import files
+from oncoframe.contracts import Modality
+from oncoframe.lake import Lake
+from oncoframe.ledger import Outcome
 from orchestration import staleness
 from orchestration.driver import Driver
 from orchestration.groups import group

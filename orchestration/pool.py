@@ -20,7 +20,7 @@ from typing import Self
 
 from pebble import ProcessExpired, ProcessPool
 
-from assets.errors import (
+from oncoframe.errors import (
     ExtractorFailed,
     OncoFrameError,
     SettingsError,

@@ -5,7 +5,7 @@ settings -> Place
 
 from typing import TYPE_CHECKING
 
-from assets.audit import AuditLog
+from oncoframe.audit import AuditLog
 from orchestration.settings import Settings
 
 if TYPE_CHECKING:

@@ -3,10 +3,10 @@
 settings -> compiled genes and bands -> this process, by the pool its workers, the dictionaries
 """
 
-from assets.lake import Lake
-from assets.reference.active import reference_for, use
-from assets.reference.builds import BUILDS
-from assets.reference.load import compile_references
+from oncoframe.lake import Lake
+from oncoframe.reference.active import reference_for, use
+from oncoframe.reference.builds import BUILDS
+from oncoframe.reference.load import compile_references
 from orchestration.settings import Settings
 
 
@@ -15,7 +15,7 @@ def prepare_references(settings: Settings) -> None:
 
     Raises
     ------
-    assets.errors.BadInput
+    oncoframe.errors.BadInput
         If a file of it cannot be used.
     """
     compile_references(settings.annotation_files, settings.reference_dir)

@@ -8,8 +8,8 @@ from typing import Any
 
 import dagster as dg
 
-from assets.audit import Action, AuditLog, machine_user
-from assets.errors import PromotionError
+from oncoframe.audit import Action, AuditLog, machine_user
+from oncoframe.errors import PromotionError
 from orchestration.champions import scored_studies
 from orchestration.pipeline import QUIET, Pipeline
 from orchestration.promotion import place

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from assets.lake import Lake
+from oncoframe.lake import Lake
 from orchestration.dbt import clinical_dbt
 from orchestration.driver import Driver
 from orchestration.progress import Progress

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import dagster as dg
 
 from assets.catalog import service_contracts
-from assets.lake import Lake
 from assets.training.data_version import data_version
 from ml.study import load_study
+from oncoframe.lake import Lake
 from orchestration.champions import scored_studies
 from orchestration.steps import PROPOSED, TRAINED
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets.errors import StudyError
+from oncoframe.errors import StudyError
 from orchestration.champions import champion_of, no_champion, scored_studies
 from orchestration.pipeline import Pipeline
 from orchestration.retraining import BY_HAND, REASON_TAG, STUDY_TAG

@@ -7,10 +7,10 @@ What the clock and a drift start is in ``automation.py``, which also makes the s
 
 import dagster as dg
 
-from assets.errors import OncoFrameError
-from assets.hashing import content_hash
-from assets.lake import Lake
 from assets.landing import intake
+from oncoframe.errors import OncoFrameError
+from oncoframe.hashing import content_hash
+from oncoframe.lake import Lake
 from orchestration.landing_zone import open_zone
 from orchestration.settings import Settings
 

@@ -18,14 +18,14 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
-from assets.audit import AUDIT_LOG
-from assets.errors import SettingsError
 from assets.imaging.contract import SETTINGS as CT_SETTINGS
 from assets.imaging.rules import MaskRule
 from assets.imaging.settings import load_settings
-from assets.landing.files import join
-from assets.reference.builds import GRCH37, GRCH38
-from assets.reference.load import AnnotationFiles
+from oncoframe.audit import AUDIT_LOG
+from oncoframe.errors import SettingsError
+from oncoframe.files import join
+from oncoframe.reference.builds import GRCH37, GRCH38
+from oncoframe.reference.load import AnnotationFiles
 
 if TYPE_CHECKING:
     from ml.registry.store import Store

@@ -13,15 +13,15 @@ from hashlib import sha256
 
 import polars as pl
 
-from assets import ledger
-from assets.contracts import Contract, Modality, Status
-from assets.extraction import LandedFile
 from assets.extractors import EXTRACTORS
-from assets.lake import Lake, latest_rows
 from assets.landing.intake import files_by_patient, landed
-from assets.ledger import Entry, Outcome
-from assets.reference.active import reference_for
-from assets.reference.builds import BUILDS
+from oncoframe import ledger
+from oncoframe.contracts import Contract, Modality, Status
+from oncoframe.extraction import LandedFile
+from oncoframe.lake import Lake, latest_rows
+from oncoframe.ledger import Entry, Outcome
+from oncoframe.reference.active import reference_for
+from oncoframe.reference.builds import BUILDS
 from orchestration.worker import Task
 
 #: (event time, hash, genome build, tool, site, assay performed, code version) of a row: what makes

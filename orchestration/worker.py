@@ -18,12 +18,12 @@ from pathlib import Path
 
 from polars.exceptions import PanicException
 
-from assets.contracts import Modality, Status
-from assets.errors import OncoFrameError, Unavailable
-from assets.extraction import LandedFile, ReadFile
 from assets.extractors import EXTRACTORS
-from assets.landing.files import local_copy, local_sha256
-from assets.reference.active import use
+from oncoframe.contracts import Modality, Status
+from oncoframe.errors import OncoFrameError, Unavailable
+from oncoframe.extraction import LandedFile, ReadFile
+from oncoframe.files import local_copy, local_sha256
+from oncoframe.reference.active import use
 
 #: What workers are born with. Libraries would start a thread per core; the pool already uses every
 #: core. And Polars, out of memory, would hang for ever in the attempt to print where.
@@ -72,7 +72,7 @@ def prepare(memory_mb: int, references: Path | None = None) -> None:
     memory_mb
         Address space it may use.
     references
-        Folder of the user's annotation, see :func:`assets.reference.active.use`.
+        Folder of the user's annotation, see :func:`oncoframe.reference.active.use`.
     """
     _follow_run()
     use(references)

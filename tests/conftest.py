@@ -18,13 +18,12 @@ import hypothesis
 import polars as pl
 import pytest
 
-from assets import ledger
 from assets.clinical.publish import COHORT_SCHEMA, LABELS_SCHEMA
-from assets.contracts import PROVENANCE_COLUMNS, Contract
-from assets.lake import Lake
-from assets.landing import files
-from assets.ledger import Entry, Outcome
 from ml.study import Study
+from oncoframe import files, ledger
+from oncoframe.contracts import PROVENANCE_COLUMNS, Contract
+from oncoframe.lake import Lake
+from oncoframe.ledger import Entry, Outcome
 from orchestration.settings import PROJECT, Settings
 
 # A busy machine makes an example slow, not wrong.

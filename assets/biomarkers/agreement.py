@@ -15,12 +15,12 @@ import polars as pl
 from assets.biomarkers.contract import CONTRACT, EVIDENCE
 from assets.clinical.contract import clinical_contract
 from assets.clinical.publish import LABELS
-from assets.contracts import Contract
-from assets.errors import StudyError
 from assets.genomics import snv
 from assets.genomics.panel import load_panel
 from assets.genomics.panel_rules import Source
-from assets.lake import Lake, latest_rows
+from oncoframe.contracts import Contract
+from oncoframe.errors import StudyError
+from oncoframe.lake import Lake, latest_rows
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ panel.yaml -> CONTRACT -> lake schema, Feast view, feature dictionary
 
 import polars as pl
 
-from assets.contracts import Contract, Feature
 from assets.genomics.panel import load_panel
 from assets.genomics.panel_rules import Entry, Expression, Source
+from oncoframe.contracts import Contract, Feature
 
 TABLE = "biomarkers"
 MODALITY = "biomarkers"

@@ -9,7 +9,7 @@ import dagster as dg
 
 from assets.biomarkers.contract import CONTRACT
 from assets.biomarkers.publish import publish, sources
-from assets.lake import Lake
+from oncoframe.lake import Lake
 from orchestration.groups import SCIENCE_OWNERS, group
 from orchestration.metadata import contract_schema
 

@@ -3,9 +3,9 @@
 panel -> Markdown rows -> the part of a document between two marks
 """
 
-from assets.errors import WrongFormat
 from assets.genomics.hotspots import VariantRule
 from assets.genomics.panel_rules import Entry, Expression, Finding, Panel, Rule
+from oncoframe.errors import WrongFormat
 
 BEGIN, END = "<!-- panel: begin -->", "<!-- panel: end -->"
 

@@ -21,11 +21,11 @@ from assets.biomarkers.contract import CONTRACT, TABLE, UNREADABLE
 from assets.biomarkers.evaluate import evaluate
 from assets.biomarkers.karyotypes import karyotype_answers
 from assets.clinical.contract import clinical_contract
-from assets.contracts import UTC_TIME, WITHDRAWN, Contract, Modality
 from assets.extractors import EXTRACTORS
 from assets.genomics.panel import load_panel
 from assets.genomics.panel_rules import Source
-from assets.lake import Lake, latest_rows
+from oncoframe.contracts import UTC_TIME, WITHDRAWN, Contract, Modality
+from oncoframe.lake import Lake, latest_rows
 
 #: Assays that biomarkers rest on, beside the karyotype of the clinical table.
 ASSAYS = (Modality.SNV, Modality.SV, Modality.CNV, Modality.FUSION, Modality.EXPRESSION)

@@ -13,8 +13,8 @@ from typing import Any
 import polars as pl
 import yaml
 
-from assets.contracts import Contract, Feature, Known
-from assets.errors import ContractViolation
+from oncoframe.contracts import Contract, Feature, Known
+from oncoframe.errors import ContractViolation
 
 MARTS = Path(__file__).resolve().parents[2] / "dbt_clinical" / "models" / "marts"
 TABLE = "clinical_features"

@@ -18,8 +18,8 @@ from dagster_dbt.errors import DagsterDbtCliRuntimeError
 from assets.clinical.contract import clinical_contract, mart
 from assets.clinical.publish import COHORT, FEATURES, LABELS, publish, schema
 from assets.clinical.rules import broken_rules, unknown_columns
-from assets.lake import Lake
-from assets.landing import files
+from oncoframe import files
+from oncoframe.lake import Lake
 from orchestration.dbt import clinical_manifest
 from orchestration.groups import OWNERS, group
 from orchestration.metadata import contract_schema, table_schema

@@ -16,10 +16,10 @@ import duckdb
 import polars as pl
 
 from assets.clinical.contract import clinical_contract, mart
-from assets.contracts import UTC_TIME
-from assets.errors import FileMissing
-from assets.hashing import content_hash
-from assets.lake import Lake, latest_rows
+from oncoframe.contracts import UTC_TIME
+from oncoframe.errors import FileMissing
+from oncoframe.hashing import content_hash
+from oncoframe.lake import Lake, latest_rows
 
 FEATURES, LABELS, COHORT = "clinical_features", "labels", "cohort"
 

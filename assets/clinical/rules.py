@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from assets.errors import ContractViolation
+from oncoframe.errors import ContractViolation
 
 #: Rules named in a sentence; the log names all.
 _NAMED = 5

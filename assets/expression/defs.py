@@ -3,7 +3,7 @@
 landed_files -> expression_features (one row per patient and specimen date)
 """
 
-from assets.contracts import Modality
+from oncoframe.contracts import Modality
 from orchestration.per_patient import per_patient_asset
 
 expression_features = per_patient_asset(Modality.EXPRESSION, "expression", {"csv", "deltalake"})

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from assets.errors import EmptyFile, WrongFormat
 from assets.expression.layouts import Layout, Unit, read_layout
-from assets.textfiles import (
+from oncoframe.errors import EmptyFile, WrongFormat
+from oncoframe.textfiles import (
     MAX_TABLE_BYTES,
     column_counts,
     line_blocks,
@@ -60,10 +60,10 @@ def read_quantification(path: Path) -> Quantification:
     Raises
     ------
     EmptyFile, TruncatedFile, WrongFormat, FileMissing, Unavailable
-        As :func:`assets.textfiles.line_blocks`; EmptyFile also without a row of genes,
+        As :func:`oncoframe.textfiles.line_blocks`; EmptyFile also without a row of genes,
         TruncatedFile if the last line is cut, WrongFormat if the layout or the unit of the values
         cannot be told, the table holds several samples or is larger than :data:`MAX_ROWS` rows or
-        :data:`assets.textfiles.MAX_TABLE_BYTES`.
+        :data:`oncoframe.textfiles.MAX_TABLE_BYTES`.
     """
     layout: Layout | None = None
     parts: list[Quantification] = []

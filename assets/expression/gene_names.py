@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from assets.reference.tables import Reference
+from oncoframe.reference.tables import Reference
 
 #: Rows before the genes of STAR ReadsPerGene; those of HTSeq begin with two underscores.
 STAR_SPECIAL = ("N_unmapped", "N_multimapping", "N_noFeature", "N_ambiguous")

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from assets.errors import WrongFormat
-from assets.textfiles import describe
+from oncoframe.errors import WrongFormat
+from oncoframe.textfiles import describe
 
 
 class Unit(StrEnum):

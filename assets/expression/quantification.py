@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from assets.contracts import Block, Contract, Feature, Modality
-from assets.errors import BadInput, EmptyFile, ImpossibleValue, WrongFormat
 from assets.expression.formats import Quantification, read_quantification
 from assets.expression.gene_names import GeneNamer, GeneNames
 from assets.expression.layouts import Unit
-from assets.extraction import BlockValues, Extraction, FeatureValue
-from assets.reference.active import reference_for
+from oncoframe.contracts import Block, Contract, Feature, Modality
+from oncoframe.errors import BadInput, EmptyFile, ImpossibleValue, WrongFormat
+from oncoframe.extraction import BlockValues, Extraction, FeatureValue
+from oncoframe.reference.active import reference_for
 
 #: Largest value that can be measured: reads of one gene, or parts of a million.
 MAX_VALUE = {Unit.COUNTS: 1e10, Unit.TPM: 1.000001e6, Unit.FPKM: 1e9, Unit.LOG2: 64.0}

@@ -29,7 +29,7 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.errors import ImpossibleValue
+from oncoframe.errors import ImpossibleValue
 
 #: No position of any assay is read more often; a larger number is not a depth.
 MAX_READS = 1e9

@@ -20,8 +20,8 @@ from enum import StrEnum
 import polars as pl
 
 from assets.genomics.consequences import severity
-from assets.genomics.genes import FORMER_SYMBOLS
 from assets.genomics.vcf import info_value
+from oncoframe.reference.genes import FORMER_SYMBOLS
 
 #: Longest name of a gene, and of a protein change (an internal tandem duplication of 100 residues
 #: in three-letter code); what is longer is neither.

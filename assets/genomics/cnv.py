@@ -12,15 +12,15 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.errors import ImpossibleValue, WrongFormat
-from assets.extraction import Extraction
 from assets.genomics.cnv_features import CONTRACT, Profile, cnv_blocks, cnv_scalars
 from assets.genomics.cnv_tables import Segments, read_segments
 from assets.genomics.cnv_vcf import read_cnv_vcf
-from assets.reference.active import reference_for
-from assets.reference.builds import CHROMOSOMES, chromosome_names, normalise_build
-from assets.reference.tables import Reference
-from assets.textfiles import line_blocks
+from oncoframe.errors import ImpossibleValue, WrongFormat
+from oncoframe.extraction import Extraction
+from oncoframe.reference.active import reference_for
+from oncoframe.reference.builds import CHROMOSOMES, chromosome_names, normalise_build
+from oncoframe.reference.tables import Reference
+from oncoframe.textfiles import line_blocks
 
 __all__ = ["CONTRACT", "extract"]
 

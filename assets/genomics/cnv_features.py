@@ -9,8 +9,6 @@ from functools import cache, cached_property
 import numpy as np
 import polars as pl
 
-from assets.contracts import Block, Contract, Feature, Modality
-from assets.extraction import BlockValues, FeatureValue
 from assets.genomics.granularity import (
     Level,
     Places,
@@ -20,8 +18,10 @@ from assets.genomics.granularity import (
     chromosome_level,
     gene_level,
 )
-from assets.reference.builds import CHROMOSOMES
-from assets.reference.tables import Reference
+from oncoframe.contracts import Block, Contract, Feature, Modality
+from oncoframe.extraction import BlockValues, FeatureValue
+from oncoframe.reference.builds import CHROMOSOMES
+from oncoframe.reference.tables import Reference
 
 #: Ratio up to which a segment is lost, and from which it is gained: log2 of -0.25 and 0.2, a single
 #: copy in 32 % and 30 % of the cells (CNVkit documentation, "call").

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.errors import WrongFormat
-from assets.textfiles import column_counts, describe, read_table, unterminated, wrong_columns
+from oncoframe.errors import WrongFormat
+from oncoframe.textfiles import column_counts, describe, read_table, unterminated, wrong_columns
 
 #: Columns of :attr:`Segments.rows`.
 SEGMENT_SCHEMA = pl.Schema(
@@ -122,7 +122,7 @@ def read_segments(path: Path) -> Segments:
     Raises
     ------
     EmptyFile, TruncatedFile, FileMissing, Unavailable
-        As :func:`assets.textfiles.read_table`; TruncatedFile also if the last line is cut.
+        As :func:`oncoframe.textfiles.read_table`; TruncatedFile also if the last line is cut.
     WrongFormat
         If the columns are those of no supported tool, or a line has another number of them.
     """

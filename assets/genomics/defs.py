@@ -4,7 +4,7 @@ landed_files -> snv_features, sv_features, cnv_features, fusion_features
 (one row per patient and specimen date)
 """
 
-from assets.contracts import Modality
+from oncoframe.contracts import Modality
 from orchestration.per_patient import per_patient_asset
 
 snv_features = per_patient_asset(Modality.SNV, "genomics", {"vcf", "deltalake"})

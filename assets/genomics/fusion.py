@@ -15,8 +15,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from assets.contracts import Block, Contract, Feature, Modality
-from assets.extraction import BlockValues, Extraction, FeatureValue
 from assets.genomics.fusion_formats import FusionCall, read_calls
 from assets.genomics.fusion_panel import (
     DEFINING_FUSIONS,
@@ -25,9 +23,11 @@ from assets.genomics.fusion_panel import (
     defining_pair,
     fusion_name,
 )
-from assets.genomics.genes import current_symbol
-from assets.reference.active import reference_for
-from assets.reference.tables import Reference
+from oncoframe.contracts import Block, Contract, Feature, Modality
+from oncoframe.extraction import BlockValues, Extraction, FeatureValue
+from oncoframe.reference.active import reference_for
+from oncoframe.reference.genes import current_symbol
+from oncoframe.reference.tables import Reference
 
 #: Reads and read pairs that a call needs; where the table gives none, the call stands.
 MIN_SUPPORTING_READS = 2

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.errors import ImpossibleValue, WrongFormat
 from assets.genomics.fusion_layouts import HEADERLESS, LAYOUTS, FusionLayout
-from assets.textfiles import (
+from oncoframe.errors import ImpossibleValue, WrongFormat
+from oncoframe.textfiles import (
     column_counts,
     describe,
     read_table,
@@ -82,7 +82,7 @@ def read_calls(path: Path) -> list[FusionCall]:
     Raises
     ------
     EmptyFile, TruncatedFile, WrongFormat, FileMissing, Unavailable
-        As :func:`assets.textfiles.read_table`; WrongFormat also if no supported caller writes
+        As :func:`oncoframe.textfiles.read_table`; WrongFormat also if no supported caller writes
         these columns, or a line has another number of them; TruncatedFile also if the last line
         is cut.
     ImpossibleValue

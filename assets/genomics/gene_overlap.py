@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from assets.genomics.genes import DRIVER_GENES
-from assets.reference.builds import chromosome_names
-from assets.reference.tables import Reference
+from oncoframe.reference.builds import chromosome_names
+from oncoframe.reference.genes import DRIVER_GENES
+from oncoframe.reference.tables import Reference
 
 #: Sequence Ontology terms of an allele within and outside the genes of the annotation.
 WITHIN, OUTSIDE = "gene_variant", "intergenic_variant"

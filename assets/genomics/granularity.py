@@ -13,8 +13,8 @@ from functools import cache, cached_property
 import numpy as np
 import polars as pl
 
-from assets.reference.intervals import weighted_bases
-from assets.reference.tables import Reference
+from oncoframe.reference.intervals import weighted_bases
+from oncoframe.reference.tables import Reference
 
 #: Shortest event that is long: what banding of chromosomes resolves. A new value needs a new code
 #: version of the tables (Shaffer et al., ISCN; Silva et al., Eur J Hum Genet 2019;27).

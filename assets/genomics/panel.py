@@ -39,9 +39,7 @@ from typing import Any
 
 import yaml
 
-from assets.errors import PanelError
 from assets.genomics.cytogenetics import region
-from assets.genomics.genes import DRIVER_GENES
 from assets.genomics.hotspots import variant_rule
 from assets.genomics.panel_rules import (
     Combination,
@@ -54,6 +52,8 @@ from assets.genomics.panel_rules import (
     findings,
 )
 from assets.genomics.rearrangements import pattern
+from oncoframe.errors import PanelError
+from oncoframe.reference.genes import DRIVER_GENES
 
 PANEL = Path(__file__).with_name("panel.yaml")
 #: The parser of libyaml reads the panel ten times faster; not every build of PyYAML has it.

@@ -19,8 +19,6 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.errors import WrongFormat
-from assets.extraction import Extraction
 from assets.genomics.annotation import SCHEMA as ANNOTATION_SCHEMA
 from assets.genomics.annotation import Annotation
 from assets.genomics.annotation_layouts import find_annotation
@@ -35,7 +33,9 @@ from assets.genomics.vcf import (
     refuse_beyond_contigs,
     sample_records,
 )
-from assets.reference.active import reference_for
+from oncoframe.errors import WrongFormat
+from oncoframe.extraction import Extraction
+from oncoframe.reference.active import reference_for
 
 __all__ = ["CONTRACT", "extract"]
 

@@ -6,11 +6,11 @@ variants (one row each) -> scalars and gene vectors of one patient
 import numpy as np
 import polars as pl
 
-from assets.contracts import Block, Contract, Feature, Modality
-from assets.extraction import BlockValues, FeatureValue
-from assets.genomics.genes import DRIVER_GENES
 from assets.genomics.hotspots import Variant, fits
 from assets.genomics.panel import load_panel
+from oncoframe.contracts import Block, Contract, Feature, Modality
+from oncoframe.extraction import BlockValues, FeatureValue
+from oncoframe.reference.genes import DRIVER_GENES
 
 #: Genes whose protein changes are kept and looked at.
 GENES_WITH_CHANGES = sorted({r.gene for rules in load_panel().hotspots.values() for r in rules})

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.extraction import Extraction
 from assets.genomics.sv_events import events_of, with_events
 from assets.genomics.sv_features import CONTRACT, pairs_of, sv_blocks, sv_scalars
 from assets.genomics.sv_records import FAILED, FORMAT_KEYS, INFO_KEYS, with_structure
 from assets.genomics.vcf_events import read_events
-from assets.reference.active import reference_for
+from oncoframe.extraction import Extraction
+from oncoframe.reference.active import reference_for
 
 __all__ = ["CONTRACT", "extract"]
 

@@ -11,7 +11,7 @@ has two junctions and counts as two.
 import polars as pl
 
 from assets.genomics.sv_records import INS, INV, SINGLE
-from assets.reference.builds import CHROMOSOMES
+from oncoframe.reference.builds import CHROMOSOMES
 
 #: Bases by which the places of the two junctions of one inversion may differ.
 RECIPROCAL_BP = 1_000

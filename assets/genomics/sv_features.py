@@ -11,8 +11,6 @@ say better.
 import numpy as np
 import polars as pl
 
-from assets.contracts import Block, Contract, Feature, Modality
-from assets.extraction import BlockValues, FeatureValue
 from assets.genomics.granularity import (
     LONG_EVENT_BP,
     Level,
@@ -26,8 +24,10 @@ from assets.genomics.granularity import (
 from assets.genomics.sv_events import breakends_of
 from assets.genomics.sv_joins import joined_pairs
 from assets.genomics.sv_records import DEL, DUP, INS, INV, SINGLE, TRA
-from assets.reference.intervals import covering
-from assets.reference.tables import Reference
+from oncoframe.contracts import Block, Contract, Feature, Modality
+from oncoframe.extraction import BlockValues, FeatureValue
+from oncoframe.reference.intervals import covering
+from oncoframe.reference.tables import Reference
 
 #: Type -> the word in the names of its features.
 TYPES = {INS: "insertion", DEL: "deletion", DUP: "duplication", TRA: "translocation",

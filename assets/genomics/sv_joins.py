@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from assets.genomics.fusion_panel import defining_pair, fusion_name
-from assets.reference.tables import LOCUS, Reference
+from oncoframe.reference.tables import LOCUS, Reference
 
 #: Genes that an enhancer near them switches on without a fusion, WHO 2022 and ICC 2022.
 HIJACKED_GENES = (

@@ -14,7 +14,7 @@ The Variant Call Format specification 4.4, section 5.4 (breakends); documentatio
 
 import polars as pl
 
-from assets.reference.builds import CHROMOSOMES, chromosome_names
+from oncoframe.reference.builds import CHROMOSOMES, chromosome_names
 
 #: Keys that :func:`with_structure` needs in the records.
 INFO_KEYS = (
@@ -80,7 +80,7 @@ def with_structure(records: pl.DataFrame) -> pl.DataFrame:
 
 
 def chromosome_names_of(column: str) -> pl.Expr:
-    """Names of chromosomes in a column, as :func:`assets.reference.builds.chromosome_names`."""
+    """Names of chromosomes in a column, as :func:`oncoframe.reference.builds.chromosome_names`."""
     return pl.col(column).map_batches(chromosome_names, return_dtype=pl.String)
 
 

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from assets.errors import BadInput, ImpossibleValue, TruncatedFile, WrongFormat
 from assets.genomics.vcf_header import FIXED_COLUMNS, VcfHeader, check_build, parse_header
-from assets.textfiles import (
+from oncoframe.errors import BadInput, ImpossibleValue, TruncatedFile, WrongFormat
+from oncoframe.textfiles import (
     column_counts,
     describe,
     line_blocks,
@@ -53,7 +53,7 @@ def read_vcf(
     Raises
     ------
     EmptyFile, WrongFormat, TruncatedFile, FileMissing, Unavailable
-        As :func:`assets.textfiles.line_blocks`; WrongFormat also if it is no VCF.
+        As :func:`oncoframe.textfiles.line_blocks`; WrongFormat also if it is no VCF.
     MissingSample
         If the header names no sample, unless none is needed.
     """

@@ -21,12 +21,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from assets.errors import BadInput, ImpossibleValue, WrongFormat
 from assets.genomics.tumour import tumour_sample
 from assets.genomics.vcf import MAX_POSITION, check_build, info_value, read_vcf
 from assets.genomics.vcf_header import FIXED_COLUMNS, VcfHeader
-from assets.reference.builds import chromosome_names, normalise_build
-from assets.textfiles import column_counts, unterminated, wrong_columns
+from oncoframe.errors import BadInput, ImpossibleValue, WrongFormat
+from oncoframe.reference.builds import chromosome_names, normalise_build
+from oncoframe.textfiles import column_counts, unterminated, wrong_columns
 
 #: More events than a genome can show; a file with more is of another kind.
 MAX_RECORDS = 500_000
@@ -80,7 +80,7 @@ def read_events(
     Raises
     ------
     EmptyFile, TruncatedFile, FileMissing, Unavailable
-        As :func:`assets.textfiles.line_blocks`; TruncatedFile also if the last line is cut.
+        As :func:`oncoframe.textfiles.line_blocks`; TruncatedFile also if the last line is cut.
     WrongFormat
         If it is no VCF, a line has too few columns, there are more than :data:`MAX_RECORDS`, or
         the contigs are of another build than the samplesheet says.

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from assets.errors import BadInput, MissingSample, TruncatedFile, WrongFormat
-from assets.reference.builds import build_in_text, build_of_contigs, normalise_build
-from assets.textfiles import describe, unterminated
+from oncoframe.errors import BadInput, MissingSample, TruncatedFile, WrongFormat
+from oncoframe.reference.builds import build_in_text, build_of_contigs, normalise_build
+from oncoframe.textfiles import describe, unterminated
 
 #: Columns of a VCF before the samples.
 FIXED_COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT")

@@ -4,8 +4,8 @@ import re
 
 import polars as pl
 
-from assets.contracts import Block, Contract, Feature, Modality
 from assets.imaging.settings import load_settings
+from oncoframe.contracts import Block, Contract, Feature, Modality
 
 #: Settings unless others are chosen; their features are columns of the table.
 SETTINGS = "default107"

@@ -19,13 +19,13 @@ from typing import Any
 
 import polars as pl
 
-from assets import errors as _errors
-from assets.contracts import Modality
-from assets.errors import BadInput, FileMissing, OncoFrameError, Unavailable
 from assets.imaging import errors as _imaging_errors
 from assets.imaging.rules import MaskRule
 from assets.imaging.settings import load_settings
-from assets.landing import files
+from oncoframe import errors as _errors
+from oncoframe import files
+from oncoframe.contracts import Modality
+from oncoframe.errors import BadInput, FileMissing, OncoFrameError, Unavailable
 
 #: Changes whenever the same folder would give another copy.
 VERSION = "1"
@@ -165,7 +165,7 @@ def write_copy(patient_id: str, source: str, target: Path, how: Deidentification
 
     Raises
     ------
-    assets.errors.OncoFrameError
+    oncoframe.errors.OncoFrameError
         If the study cannot be used; it names the copy, not the source.
     """
     try:
@@ -241,7 +241,7 @@ def read_order(folder: Path) -> Order | None:
 
     Raises
     ------
-    assets.errors.OncoFrameError
+    oncoframe.errors.OncoFrameError
         If intake refused the study: the error that it met.
     """
     file = folder / INTAKE

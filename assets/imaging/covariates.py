@@ -9,7 +9,7 @@ import re
 
 from pydicom import Dataset
 
-from assets.extraction import FeatureValue
+from oncoframe.extraction import FeatureValue
 
 #: Vendor -> what its scanners write as manufacturer, in lower case.
 _VENDORS = {

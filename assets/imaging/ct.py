@@ -5,8 +5,8 @@ Light to import: what reads DICOM is loaded when the first folder is read.
 
 from pathlib import Path
 
-from assets.extraction import Extraction
 from assets.imaging.contract import CONTRACT
+from oncoframe.extraction import Extraction
 
 __all__ = ["CONTRACT", "extract"]
 
@@ -26,7 +26,7 @@ def extract(path: Path, *, reference_build: str | None) -> Extraction:
 
     Raises
     ------
-    assets.errors.BadInput
+    oncoframe.errors.BadInput
         If the study cannot be used; :mod:`assets.imaging.errors` lists why.
     """
     from assets.imaging.study import extract_landed  # noqa: PLC0415  (imaging libraries take 2 s)

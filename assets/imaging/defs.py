@@ -3,7 +3,7 @@
 landed_files -> ct_features (one row per patient and scan date)
 """
 
-from assets.contracts import Modality
+from oncoframe.contracts import Modality
 from orchestration.per_patient import per_patient_asset
 
 ct_features = per_patient_asset(Modality.CT, "imaging", {"dicom", "simpleitk", "deltalake"})

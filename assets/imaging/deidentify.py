@@ -20,7 +20,6 @@ from pydicom import DataElement, Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID
 
-from assets.errors import SettingsError
 from assets.imaging.burned_in import burned_in
 from assets.imaging.covariates import kernel, manufacturer, scanner_model
 from assets.imaging.deid_rules import (
@@ -39,6 +38,7 @@ from assets.imaging.dicom_files import Scan, read_object, readable, save, scan
 from assets.imaging.ready import read_pair
 from assets.imaging.series import CT_CLASSES
 from assets.imaging.targets import is_segmentation
+from oncoframe.errors import SettingsError
 
 METHOD = "PS3.15 basic profile by allow-list; dates shifted, UIDs replaced"
 #: Dates move back by up to ten years.
@@ -144,7 +144,7 @@ def deidentify_folder(source: Path, target: Path, pseudonym: Pseudonym) -> Deide
 
     Raises
     ------
-    assets.errors.BadInput
+    oncoframe.errors.BadInput
         If a file is damaged or the files belong to several patients.
     """
     return deidentify_files(scan(source), target, pseudonym)
@@ -181,7 +181,7 @@ def deidentify_pair(image: Path, mask: Path, target: Path) -> DeidentificationRe
 
     Raises
     ------
-    assets.errors.BadInput
+    oncoframe.errors.BadInput
         If they cannot be used.
     """
     hu, inside, grid = read_pair(image, mask)

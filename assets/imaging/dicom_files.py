@@ -21,8 +21,8 @@ from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
-from assets.errors import EmptyFile, TruncatedFile, WrongFormat
 from assets.imaging.errors import DamagedFile, TwoPatients
+from oncoframe.errors import EmptyFile, TruncatedFile, WrongFormat
 
 # Real files break length rules of value representations (a spacing written with 20 digits); what
 # is used is checked where it is used. pydicom's log quotes values, so it is kept silent.

@@ -1,4 +1,4 @@
-"""Errors of CT imaging: the branch of :mod:`assets.errors` that names what is wrong with a study.
+"""Errors of CT imaging: the branch of :mod:`oncoframe.errors` that names what is wrong with a study.
 
     BadInput
     ├── DamagedFile             a DICOM file whose attributes cannot be parsed
@@ -21,7 +21,7 @@
 All are permanent: the same study fails the same way until somebody replaces it.
 """
 
-from assets.errors import BadInput
+from oncoframe.errors import BadInput
 
 
 class DamagedFile(BadInput):

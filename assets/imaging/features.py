@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from assets.extraction import BlockValues, Extraction, FeatureValue, Picture
 from assets.imaging.contract import FILTERED, SCALARS
 from assets.imaging.series import SeriesAccount
 from assets.imaging.settings import Settings
+from oncoframe.extraction import BlockValues, Extraction, FeatureValue, Picture
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def read_mask(targets: tuple[Target, ...], volume: Volume, rule: MaskRule) -> Ma
         If the rule names targets and none is called so.
     EmptyMask
         If no voxel is inside.
-    MaskOffGrid, MaskOutsideCT, assets.errors.TruncatedFile, assets.errors.ImpossibleValue
+    MaskOffGrid, MaskOutsideCT, oncoframe.errors.TruncatedFile, oncoframe.errors.ImpossibleValue
         If a chosen target cannot be placed on the CT.
     """
     chosen = candidates(list(targets), rule)

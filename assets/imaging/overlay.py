@@ -9,8 +9,8 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from assets.extraction import Picture
 from assets.imaging.grid import Grid
+from oncoframe.extraction import Picture
 
 #: Windows in HU: wide enough for lung and bone at once, and the two of close-ups.
 WIDE_HU, LUNG_HU, SOFT_HU = (-1000.0, 400.0), (-1250.0, 250.0), (-160.0, 240.0)

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from assets.errors import EmptyFile, FileMissing, ImpossibleValue, TruncatedFile, WrongFormat
 from assets.imaging.errors import EmptyMask, MaskOffGrid, NoMask
 from assets.imaging.grid import Grid
+from oncoframe.errors import EmptyFile, FileMissing, ImpossibleValue, TruncatedFile, WrongFormat
 
 _DIMENSIONS = 3
 _NIFTI_HEADER_BYTES = 348

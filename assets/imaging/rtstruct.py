@@ -14,11 +14,11 @@ DICOM PS3.3 C.8.8.6 (ROI contour module).
 import numpy as np
 from pydicom import Dataset
 
-from assets.errors import ImpossibleValue
 from assets.imaging.dicom_files import blaming
 from assets.imaging.errors import MaskOffGrid, MaskOutsideCT
 from assets.imaging.grid import TOLERANCE_VOXELS, Grid
 from assets.imaging.targets import Target
+from oncoframe.errors import ImpossibleValue
 
 #: Contours that enclose an area; points and open lines do not.
 CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
-from assets.errors import SettingsError
+from oncoframe.errors import SettingsError
 
 
 class Rule(StrEnum):

@@ -13,12 +13,12 @@ DICOM PS3.3 C.8.20 (segmentation), A.51.
 import numpy as np
 from pydicom import Dataset
 
-from assets.errors import TruncatedFile
 from assets.imaging.dicom_files import blaming, read_object
 from assets.imaging.errors import MaskOffGrid, MaskOutsideCT
 from assets.imaging.grid import TOLERANCE_VOXELS
 from assets.imaging.targets import Target
 from assets.imaging.volume import Volume, stored_pixels
+from oncoframe.errors import TruncatedFile
 
 #: Share of a voxel, or probability, from which a fractional segment contains the voxel.
 FRACTION = 0.5

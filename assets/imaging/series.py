@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from pydicom import Dataset
 
-from assets.errors import TruncatedFile
 from assets.imaging.dicom_files import DicomFile, Scan, readable
 from assets.imaging.errors import EmptyMask, NoMask, NotCT, OtherFrameOfReference
 from assets.imaging.targets import RTSTRUCT_CLASS, Target, is_segmentation, targets_of
+from oncoframe.errors import TruncatedFile
 
 CT_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.2": "CT",

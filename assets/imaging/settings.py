@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from assets.errors import SettingsError
+from oncoframe.errors import SettingsError
 
 #: Feature class -> features that PyRadiomics 3.0.1 computes unless told otherwise.
 FEATURES = {

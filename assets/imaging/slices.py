@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom import Dataset
 
-from assets.errors import ImpossibleValue, TruncatedFile
 from assets.imaging.dicom_files import PARSE_ERRORS, DicomFile, blaming
 from assets.imaging.errors import (
     DuplicateSlice,
@@ -26,6 +25,7 @@ from assets.imaging.errors import (
     UnevenSpacing,
 )
 from assets.imaging.grid import Grid
+from oncoframe.errors import ImpossibleValue, TruncatedFile
 
 #: Slice positions are decimal text, often with one decimal: 0.05 mm is rounding, not geometry.
 POSITION_TOLERANCE_MM = 0.051

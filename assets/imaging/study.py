@@ -11,8 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from assets.errors import OncoFrameError, WrongFormat
-from assets.extraction import Extraction, FeatureValue
 from assets.imaging.contract import COVARIATES, SETTINGS
 from assets.imaging.copies import Order, read_order
 from assets.imaging.covariates import covariates
@@ -27,6 +25,8 @@ from assets.imaging.series import SeriesAccount, choose
 from assets.imaging.settings import Settings, load_settings
 from assets.imaging.targets import RTSTRUCT_CLASS
 from assets.imaging.volume import Volume, read_volume, write_nifti
+from oncoframe.errors import OncoFrameError, WrongFormat
+from oncoframe.extraction import Extraction, FeatureValue
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def read_study(folder: Path, rule: MaskRule | None = None) -> CtStudy:
 
     Raises
     ------
-    assets.errors.BadInput
+    oncoframe.errors.BadInput
         If the study cannot be used; :mod:`assets.imaging.errors` lists why.
     """
     if folder.is_file() and folder.name.upper() == "DICOMDIR":
@@ -91,7 +91,7 @@ def extract_landed(folder: Path) -> Extraction:
 
     Raises
     ------
-    assets.errors.BadInput
+    oncoframe.errors.BadInput
         If the study cannot be used, or intake refused it.
     """
     order = read_order(folder) if folder.is_dir() else None
@@ -119,7 +119,7 @@ def extract_folder(
 
     Raises
     ------
-    assets.errors.BadInput
+    oncoframe.errors.BadInput
         If the study cannot be used.
     """
     pair = find_pair(folder) if folder.is_dir() else None
@@ -144,9 +144,9 @@ def extract_dicom(
 
     Raises
     ------
-    assets.errors.BadInput
+    oncoframe.errors.BadInput
         If the study cannot be used; :mod:`assets.imaging.errors` lists why.
-    assets.errors.SettingsError
+    oncoframe.errors.SettingsError
         If there are no such settings.
     """
     chosen = load_settings(settings)
@@ -176,9 +176,9 @@ def extract_volume(
 
     Raises
     ------
-    assets.errors.BadInput
+    oncoframe.errors.BadInput
         If image or mask cannot be used.
-    assets.errors.SettingsError
+    oncoframe.errors.SettingsError
         If there are no such settings.
     """
     chosen = load_settings(settings)

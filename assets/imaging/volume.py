@@ -14,10 +14,10 @@ from pydicom import Dataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from assets.errors import TruncatedFile, WrongFormat
 from assets.imaging.dicom_files import DicomFile, blaming, read_object
 from assets.imaging.grid import Grid
 from assets.imaging.slices import Slice, ordered, slices_of
+from oncoframe.errors import TruncatedFile, WrongFormat
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from assets.hashing import content_hash
-from assets.lake import Lake
 from assets.landing.intake import SCHEMA, TABLE, take_in
+from oncoframe.hashing import content_hash
+from oncoframe.lake import Lake
 from orchestration.groups import OWNERS, group
 from orchestration.landing_zone import make_copies, open_zone
 from orchestration.metadata import table_schema

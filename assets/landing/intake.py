@@ -13,12 +13,12 @@ from hashlib import sha256
 
 import polars as pl
 
-from assets.contracts import UTC_TIME, Status
-from assets.errors import FileMissing, Unavailable
-from assets.extraction import LandedFile
-from assets.lake import Lake
-from assets.landing import files
 from assets.landing.samplesheet import SCHEMA as SHEET_SCHEMA
+from oncoframe import files
+from oncoframe.contracts import UTC_TIME, Status
+from oncoframe.errors import FileMissing, Unavailable
+from oncoframe.extraction import LandedFile
+from oncoframe.lake import Lake
 
 TABLE = "landed_files"
 SCHEMA = pl.Schema(

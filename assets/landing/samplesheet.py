@@ -16,10 +16,10 @@ from hashlib import sha256
 
 import polars as pl
 
-from assets.contracts import UTC_TIME, Modality, Status
-from assets.errors import FileMissing, SamplesheetError, Unavailable
-from assets.landing import files
-from assets.reference.builds import normalise_build
+from oncoframe import files
+from oncoframe.contracts import UTC_TIME, Modality, Status
+from oncoframe.errors import FileMissing, SamplesheetError, Unavailable
+from oncoframe.reference.builds import normalise_build
 
 SAMPLESHEET = "samplesheet.csv"
 COLUMNS = (

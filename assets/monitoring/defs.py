@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from assets.errors import PromotionError, StudyError
-from assets.lake import Lake
 from assets.monitoring.judge import AskedModel, Judgement, judge_drift
 from assets.monitoring.verdicts import StoredVerdict, store_verdict
 from ml.drift import write_report
 from ml.study import load_study
+from oncoframe.errors import PromotionError, StudyError
+from oncoframe.lake import Lake
 from orchestration.champions import (
     champion_of,
     no_champion,

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from assets.lake import Lake
 from assets.monitoring.verdicts import StoredVerdict
 from assets.training.data_version import last_learned, version_of_frame
 from assets.training.provenance import frame_provenance
@@ -24,6 +23,7 @@ from ml.procedure import JUDGED_REPEAT
 from ml.report.stored import StoredModel
 from ml.serving import ServedModel
 from ml.study import Study
+from oncoframe.lake import Lake
 
 _PREDICTIONS = "predictions.parquet"
 

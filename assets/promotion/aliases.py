@@ -6,7 +6,7 @@ lines of the log, champion -> unexplained_champion -> None, or what is wrong in 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from assets.audit import Action, Entry
+from oncoframe.audit import Action, Entry
 
 if TYPE_CHECKING:
     from ml.registry.model_version import ModelVersion
@@ -22,7 +22,7 @@ def unexplained_champion(
     Parameters
     ----------
     entries
-        Lines of the audit log, verified: :meth:`assets.audit.AuditLog.entries`.
+        Lines of the audit log, verified: :meth:`oncoframe.audit.AuditLog.entries`.
     study
         Name of the study.
     champion

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from assets.lake import Lake
 from assets.monitoring.judge import AskedModel, judge_drift
 from assets.monitoring.verdicts import StoredVerdict, store_verdict
 from assets.promotion.gate import Place, held_against
@@ -18,6 +17,7 @@ from ml.registry.model_version import ModelVersion
 from ml.registry.trainings import newest_training
 from ml.registry.versions import add_candidate, with_alias
 from ml.report.stored import StoredTraining
+from oncoframe.lake import Lake
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import Any
 
 import dagster as dg
 
-from assets.errors import AuditError, PromotionError
-from assets.lake import Lake
 from ml.study import Study, load_study, study_names
+from oncoframe.errors import AuditError, PromotionError
+from oncoframe.lake import Lake
 from orchestration.groups import SCIENCE_OWNERS, group
 from orchestration.promotion import place
 from orchestration.settings import Settings

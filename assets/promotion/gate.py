@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from assets.audit import Action, AuditLog, machine_user
-from assets.errors import OncoFrameError, PromotionError
 from assets.monitoring.verdicts import newest_verdict
 from assets.promotion.aliases import unexplained_champion, was_promoted
 from assets.training.sidecar import read_sidecar
@@ -25,6 +23,8 @@ from ml.registry.store import Store
 from ml.registry.trainings import training_of_run
 from ml.registry.versions import copy_to_champion, rollback_aliases, with_alias
 from ml.report.stored import StoredTraining
+from oncoframe.audit import Action, AuditLog, machine_user
+from oncoframe.errors import OncoFrameError, PromotionError
 
 
 @dataclass(frozen=True)

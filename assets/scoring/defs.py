@@ -9,8 +9,6 @@ from typing import Any
 
 import dagster as dg
 
-from assets.audit import Action, AuditLog, machine_user
-from assets.lake import Lake
 from assets.scoring.score import Champion, Scored, refuse_other_measures, score
 from assets.scoring.table import COLUMNS
 from assets.scoring.waiting import recent_time_to_answer
@@ -18,6 +16,8 @@ from assets.training.population import QUARANTINED
 from assets.training.sidecar import read_sidecar
 from ml.frame import read_frame
 from ml.study import load_study
+from oncoframe.audit import Action, AuditLog, machine_user
+from oncoframe.lake import Lake
 from orchestration.champions import (
     champion_of,
     no_champion,

@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from assets.contracts import UTC_TIME, WITHDRAWN
-from assets.errors import StudyError
-from assets.lake import Lake
 from assets.scoring.table import SCHEMA, TABLE, check, current_scores, scores_of
 from assets.scoring.waiting import TimeToAnswer, arrived, file_arrivals, time_to_answer
 from ml.frame import Frame
 from ml.serving import ABSTAINED, SET, ServedModel
+from oncoframe.contracts import UTC_TIME, WITHDRAWN
+from oncoframe.errors import StudyError
+from oncoframe.lake import Lake
 
 #: What an answer rests on: where one of them differs, the champion is asked again.
 _ANSWERED = ["patient_id", "event_timestamp", "features_sha256", "model_version", "training_run_id"]

@@ -8,9 +8,9 @@ without an answer, which takes the earlier ones back.
 
 import polars as pl
 
-from assets.contracts import UTC_TIME, WITHDRAWN
-from assets.errors import ContractViolation
-from assets.lake import Lake, latest_rows
+from oncoframe.contracts import UTC_TIME, WITHDRAWN
+from oncoframe.errors import ContractViolation
+from oncoframe.lake import Lake, latest_rows
 
 TABLE = "scores"
 

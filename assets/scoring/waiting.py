@@ -11,10 +11,10 @@ from datetime import timedelta
 
 import polars as pl
 
-from assets.contracts import UTC_TIME, Status
-from assets.lake import Lake
 from assets.landing import intake
 from assets.scoring.table import TABLE, scores_of
+from oncoframe.contracts import UTC_TIME, Status
+from oncoframe.lake import Lake
 
 #: A file of a patient in one state.
 _VERSION = ["patient_id", "modality", "collected_on", "sha256"]

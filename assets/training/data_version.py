@@ -15,11 +15,11 @@ from typing import Any
 import polars as pl
 
 from assets.catalog import service_contracts
-from assets.contracts import Contract
-from assets.lake import Lake, dictionary_table
 from assets.training.population import COHORT, LABELS
 from assets.training.served import served_rows
 from ml.study import Study
+from oncoframe.contracts import Contract
+from oncoframe.lake import Lake, dictionary_table
 
 #: Changes whenever the same tables and study would give another frame.
 CODE_VERSION = "3"

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from assets.lake import Lake
 from assets.training.served import served_rows
 from assets.training.sidecar import read_sidecar
 from ml.expand import vector_matrix
 from ml.frame import Frame, read_frame
+from oncoframe.lake import Lake
 
 _PROVENANCE = ("code_version", "source_sha256")
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import polars as pl
 
-from assets import ledger
-from assets.contracts import UTC_TIME, WITHDRAWN, Block, Contract, Feature
-from assets.errors import StudyError
-from assets.lake import Lake, latest_rows
 from assets.landing import intake
-from assets.ledger import Outcome
+from oncoframe import ledger
+from oncoframe.contracts import UTC_TIME, WITHDRAWN, Block, Contract, Feature
+from oncoframe.errors import StudyError
+from oncoframe.lake import Lake, latest_rows
+from oncoframe.ledger import Outcome
 
 #: Columns of a feature row that say under which settings it was computed.
 SETTINGS_COLUMNS = (

@@ -20,11 +20,6 @@ from typing import Any
 
 import polars as pl
 
-from assets import ledger
-from assets.contracts import Contract
-from assets.errors import StudyError
-from assets.hashing import content_hash
-from assets.lake import Lake, dictionary_table
 from assets.training.data_version import CODE_VERSION, frame_tables
 from assets.training.measured import how_measured, without_odd_ones
 from assets.training.population import Population, select_population
@@ -32,6 +27,11 @@ from assets.training.sidecar import FRAME, SIDECAR, frame_columns, read_sidecar
 from ml.frame import SITES, FrameColumn
 from ml.guards import refuse_label_columns, refuse_late_columns, refuse_mixed, verdict
 from ml.study import Study
+from oncoframe import ledger
+from oncoframe.contracts import Contract
+from oncoframe.errors import StudyError
+from oncoframe.hashing import content_hash
+from oncoframe.lake import Lake, dictionary_table
 
 _ID_DIGITS = 16
 

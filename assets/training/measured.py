@@ -12,11 +12,11 @@ from datetime import datetime
 
 import polars as pl
 
-from assets.contracts import Contract
-from assets.lake import Lake
 from assets.training.population import Population
 from assets.training.served import served_rows
 from ml.study import Study
+from oncoframe.contracts import Contract
+from oncoframe.lake import Lake
 
 
 def how_measured(

@@ -8,12 +8,12 @@ from datetime import datetime
 
 import polars as pl
 
-from assets import ledger
-from assets.contracts import UTC_TIME
-from assets.errors import StudyError
-from assets.lake import Lake, latest_rows
-from assets.ledger import Outcome
 from ml.study import Study
+from oncoframe import ledger
+from oncoframe.contracts import UTC_TIME
+from oncoframe.errors import StudyError
+from oncoframe.lake import Lake, latest_rows
+from oncoframe.ledger import Outcome
 
 COHORT = "cohort"
 LABELS = "labels"

@@ -8,8 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from assets.lake import Lake
 from assets.training.served import served_rows
+from oncoframe.lake import Lake
 
 #: Provenance that can explain why values moved.
 COVARIATES = ("site", "tool", "reference_build", "annotation_version", "code_version")

@@ -11,8 +11,8 @@ from datetime import datetime
 
 import polars as pl
 
-from assets.contracts import UTC_TIME
-from assets.lake import Lake
+from oncoframe.contracts import UTC_TIME
+from oncoframe.lake import Lake
 
 #: When and by which run a row was written: orders the rows of a patient.
 CLOCKS = ("event_timestamp", "created_timestamp", "run_id")

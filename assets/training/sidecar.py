@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from assets.contracts import Contract, Known
-from assets.errors import StudyError
+from oncoframe.contracts import Contract, Known
+from oncoframe.errors import StudyError
 
 FRAME = "frame.parquet"
 SIDECAR = "frame.json"

@@ -6,7 +6,6 @@ ModelVersion -> its files, if they are still those -> ServedModel
 from hashlib import sha256
 from pathlib import Path
 
-from assets.errors import PromotionError
 from ml.challenge import Champion
 from ml.registry.model_version import ModelVersion
 from ml.registry.refusals import as_refusal
@@ -14,6 +13,7 @@ from ml.registry.store import Store
 from ml.registry.trainings import training_of_run
 from ml.report.stored import StoredModel, StoredTraining
 from ml.serving import ServedModel, load_served
+from oncoframe.errors import PromotionError
 
 #: Where MLflow puts what :meth:`ml.serving.ServedModel.save` wrote.
 _SERVED = Path("data") / "served"

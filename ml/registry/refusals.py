@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from assets.errors import PromotionError, Unavailable
 from ml.registry.store import mlflow
+from oncoframe.errors import PromotionError, Unavailable
 
 _MISSING = "RESOURCE_DOES_NOT_EXIST"
 _REFUSED = {"PERMISSION_DENIED": "may not", "UNAUTHENTICATED": "is not signed in and may not"}

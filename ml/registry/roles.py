@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from assets.errors import PromotionError
 from ml.registry.model_version import candidates_name
 from ml.registry.refusals import as_refusal, missing
 from ml.registry.store import Store, mlflow
+from oncoframe.errors import PromotionError
 
 if TYPE_CHECKING:
     from mlflow.server.auth.client import AuthServiceClient

@@ -5,9 +5,9 @@ the store -> StoredTraining (files, models)
 
 from datetime import UTC, datetime
 
-from assets.errors import StudyError
 from ml.registry.store import Store, mlflow
 from ml.report.stored import StoredModel, StoredTraining
+from oncoframe.errors import StudyError
 
 _FINISHED = "attributes.status = 'FINISHED'"
 

@@ -10,13 +10,13 @@ of its files, and is not loaded from other ones.
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from assets.errors import PromotionError, StudyError
 from ml.registry.files import folder_sha256, load_version
 from ml.registry.model_version import Alias, ModelVersion, candidates_name, registered_name
 from ml.registry.refusals import as_refusal, missing
 from ml.registry.store import Store, mlflow
 from ml.registry.trainings import logged_model
 from ml.report.stored import StoredTraining
+from oncoframe.errors import PromotionError, StudyError
 
 __all__ = [
     "ModelVersion",

@@ -12,8 +12,6 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from assets.errors import StudyError
-from assets.names import decode
 from ml.conformal import answered
 from ml.explain import Reason
 from ml.frame import Frame
@@ -21,6 +19,8 @@ from ml.plan import Conformal
 from ml.report.facts import row_of
 from ml.report.stored import StoredTraining, read_table
 from ml.serving import ABSTAINED, SET, ServedModel, load_served
+from oncoframe.errors import StudyError
+from oncoframe.names import decode
 
 _REASONS = 10
 

@@ -15,8 +15,8 @@ from typing import Any
 import polars as pl
 from pydantic import ValidationError
 
-from assets.errors import StudyError
 from ml.study import Study
+from oncoframe.errors import StudyError
 
 #: Concordance of a model that knows nothing.
 CHANCE = 0.5

@@ -10,7 +10,6 @@ from typing import Any
 
 import polars as pl
 
-from assets.errors import StudyError
 from ml.report.blocks import FactList, Section, Table, Text, number, percent
 from ml.report.cohort import cohort_section, subgroup_section
 from ml.report.facts import METRIC_NAMES, facts, row_of
@@ -26,6 +25,7 @@ from ml.report.results import (
 from ml.report.stored import StoredModel, StoredTraining, read_json
 from ml.report.tripod import checklist
 from ml.report.words import Dictionary, Evidence
+from oncoframe.errors import StudyError
 
 #: Metrics of the headline, those that the model has.
 _HEADLINE = ("concordance", "accuracy", "macro_f1", "auroc")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from assets.names import decode
 from ml.figures_style import MODALITY_NAMES
+from oncoframe.names import decode
 
 _TITLE_LETTERS = 56
 #: Categories as the encoder of a recipe calls them.

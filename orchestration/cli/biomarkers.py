@@ -22,7 +22,7 @@ def agreement(home: Home = None, as_json: AsJson = False) -> None:
     Example: oncoframe biomarkers agreement
     """
     from assets.biomarkers.agreement import agreements
-    from assets.lake import Lake
+    from oncoframe.lake import Lake
 
     with command(as_json=as_json) as output:
         found = agreements(Lake(Settings.load(home=home).lake_dir))

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from assets import ledger
-from assets.lake import Lake
-from assets.ledger import Outcome
+from oncoframe import ledger
+from oncoframe.lake import Lake
+from oncoframe.ledger import Outcome
 from orchestration.cli import importing
 from orchestration.cli.output import QUARANTINED, AsJson, Home, command, table
 from orchestration.cli.score import times_to_answer, waiting_table

@@ -59,10 +59,10 @@ def _window(settings: Settings, named: str) -> tuple[Any, list[str]]:
     """Frame with what the lake knows of its patients, and the columns its study excludes."""
     import json
 
-    from assets.lake import Lake
     from assets.training.provenance import frame_provenance
     from ml.drift import Window
     from ml.drift_input import read_any_frame
+    from oncoframe.lake import Lake
 
     of_home = settings.frames_dir / named
     folder = of_home if of_home.is_dir() else Path(named)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from assets.errors import SettingsError
+from oncoframe.errors import SettingsError
 from orchestration.cli.output import AsJson, Home, command, table
 from orchestration.settings import Settings
 
@@ -34,8 +34,8 @@ def explain(
     Example: oncoframe explain SYN-0001 BCR::ABL1
     """
     from assets.catalog import feature_contracts
-    from assets.lake import Lake
     from assets.training.explain import explain as explain_value
+    from oncoframe.lake import Lake
 
     with command(as_json=as_json) as output:
         lake = Lake(Settings.load(home=home).lake_dir)

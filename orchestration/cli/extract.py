@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from assets.contracts import Modality, Status
-from assets.errors import FileMissing
-from assets.extraction import BlockValues, Extraction, LandedFile
 from assets.extractors import EXTRACTORS
+from oncoframe.contracts import Modality, Status
+from oncoframe.errors import FileMissing
+from oncoframe.extraction import BlockValues, Extraction, LandedFile
 from orchestration.cli.output import BAD_FILE, AsJson, Output, command, table
 from orchestration.pool import WorkerPool
 from orchestration.settings import Settings

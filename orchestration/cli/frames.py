@@ -81,10 +81,10 @@ def rebuild(
 
     Example: oncoframe frame rebuild 3f2a9c0d1e4b5a67 --out again.parquet
     """
-    from assets.lake import Lake
     from assets.training.defs import frame_builder
     from assets.training.sidecar import FRAME, read_sidecar
     from ml.study import Study
+    from oncoframe.lake import Lake
 
     with command(as_json=as_json) as output:
         settings = Settings.load(home=home)
@@ -138,8 +138,8 @@ def diff(
 
     Example: oncoframe frame diff 3f2a9c0d1e4b5a67 9b1c44e2a0d37f58
     """
-    from assets.lake import Lake
     from assets.training.diff import diff_frames
+    from oncoframe.lake import Lake
 
     with command(as_json=as_json) as output:
         settings = Settings.load(home=home)

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from assets.errors import OncoFrameError
+from oncoframe.errors import OncoFrameError
 from orchestration.progress import Progress, bars
 
 #: Exit codes beside 0: an error; some patients in quarantine; a file that cannot be used.

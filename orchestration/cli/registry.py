@@ -137,7 +137,7 @@ def verify(
 
     Example: oncoframe audit verify
     """
-    from assets.audit import AuditLog
+    from oncoframe.audit import AuditLog
 
     with command(as_json=as_json) as output:
         found = AuditLog(Settings.load(home=home).audit_log).verify(holds=holds)
@@ -157,7 +157,7 @@ def show(
     """
     from dataclasses import asdict
 
-    from assets.audit import AuditLog
+    from oncoframe.audit import AuditLog
 
     with command(as_json=as_json) as output:
         entries = AuditLog(Settings.load(home=home).audit_log).entries()[-last:]

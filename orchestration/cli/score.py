@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.markup import escape
 
-from assets.lake import Lake
+from oncoframe.lake import Lake
 from orchestration.cli.output import AsJson, Home, command, table
 from orchestration.cli.studies import StudyName
 from orchestration.settings import Settings

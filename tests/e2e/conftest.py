@@ -17,12 +17,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from assets import ledger
-from assets.contracts import Contract
 from assets.extractors import EXTRACTORS
-from assets.hashing import content_hash
-from assets.lake import Lake
 from assets.landing import intake
+from oncoframe import ledger
+from oncoframe.contracts import Contract
+from oncoframe.hashing import content_hash
+from oncoframe.lake import Lake
 from orchestration.pipeline import open_instance
 from orchestration.settings import Settings
 

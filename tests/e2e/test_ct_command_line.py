@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 
 from assets.imaging.study import read_study
-from assets.lake import Lake
+from oncoframe.lake import Lake
 
 PATIENTS, CT = 6, 3
 

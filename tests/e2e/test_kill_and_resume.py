@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from assets import ledger
-from assets.contracts import Contract
 from assets.extractors import EXTRACTORS
-from assets.lake import Lake
 from assets.landing.simulate.landing_zone import simulate
+from oncoframe import ledger
+from oncoframe.contracts import Contract
+from oncoframe.lake import Lake
 from orchestration.settings import PROJECT
 
 PATIENTS, CORRUPT = 8, 2
@@ -34,7 +34,7 @@ RUN = """
 import json, sys
 from datetime import UTC, datetime
 from assets.extractors import EXTRACTORS
-from assets.lake import Lake
+from oncoframe.lake import Lake
 from assets.landing import intake
 from assets.landing.samplesheet import read_samplesheet
 from orchestration.driver import Driver

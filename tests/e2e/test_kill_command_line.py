@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 
-from assets import ledger
-from assets.contracts import Modality
 from assets.extractors import EXTRACTORS
-from assets.lake import Lake
 from assets.landing import intake
 from assets.landing.samplesheet import read_samplesheet
 from assets.landing.simulate.landing_zone import simulate
+from oncoframe import ledger
+from oncoframe.contracts import Modality
+from oncoframe.lake import Lake
 from orchestration.driver import Driver
 from orchestration.pipeline import open_instance
 from orchestration.settings import Settings

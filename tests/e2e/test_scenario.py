@@ -20,11 +20,11 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from assets.lake import Lake
 from assets.landing.simulate import somatic
 from assets.landing.simulate.landing_zone import simulate
 from assets.monitoring.verdicts import StoredVerdict, newest_verdict
 from assets.scoring.table import current_scores
+from oncoframe.lake import Lake
 from orchestration.pipeline import open_instance
 from orchestration.retraining import DATA_VERSION_TAG, REASON_TAG
 from orchestration.settings import PROJECT, Settings

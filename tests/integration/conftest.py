@@ -12,9 +12,9 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from assets.contracts import PROVENANCE_COLUMNS, Block, Contract, Feature
-from assets.lake import Lake
 from ml.study import Study
+from oncoframe.contracts import PROVENANCE_COLUMNS, Block, Contract, Feature
+from oncoframe.lake import Lake
 
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 CONTRACTS = {

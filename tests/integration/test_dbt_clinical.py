@@ -14,8 +14,8 @@ from dagster_dbt import DbtCliResource
 from assets.clinical.defs import defs
 from assets.clinical.publish import publish
 from assets.clinical.rules import unknown_columns
-from assets.errors import ContractViolation
-from assets.lake import Lake
+from oncoframe.errors import ContractViolation
+from oncoframe.lake import Lake
 from orchestration.dbt import clinical_dbt, clinical_manifest
 from orchestration.groups import group
 from orchestration.settings import Settings

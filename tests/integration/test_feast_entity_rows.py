@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from feast.errors import EntityTimestampInferenceException, FeastEntityDFMissingColumnsError
 
-from assets.errors import StudyError
+from oncoframe.errors import StudyError
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:On demand feature view is an experimental:RuntimeWarning"

@@ -11,7 +11,7 @@ from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.audit import AuditLog
+from oncoframe.audit import AuditLog
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:On demand feature view is an experimental:RuntimeWarning"),

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from assets.errors import SettingsError
 from assets.genomics.fusion import CONTRACT as FUSION
 from assets.genomics.snv import CONTRACT as SNV
 from feature_repo.client import OVERRIDES, apply, open_store
+from oncoframe.errors import SettingsError
 
 FEATURES = [
     f"{FUSION.table}:fusion_count",

@@ -12,15 +12,15 @@ from feast import FeatureStore
 
 from assets.catalog import feature_contracts, service_contracts
 from assets.clinical.contract import clinical_contract
-from assets.contracts import KEY_COLUMNS, PROVENANCE_COLUMNS, WITHDRAWN, Contract, Feature, Known
-from assets.errors import ContractViolation
 from assets.genomics import fusion
-from assets.lake import Lake
 from feature_repo.client import REPOSITORY, apply, open_store, training_rows
 from feature_repo.contract_view import feature_view
 from feature_repo.dtypes import polars_type
 from feature_repo.services import aml_who_class_v1
 from feature_repo.views import VIEWS
+from oncoframe.contracts import KEY_COLUMNS, PROVENANCE_COLUMNS, WITHDRAWN, Contract, Feature, Known
+from oncoframe.errors import ContractViolation
+from oncoframe.lake import Lake
 
 CONTRACTS = feature_contracts()
 WHEN = datetime(2024, 1, 1, tzinfo=UTC)

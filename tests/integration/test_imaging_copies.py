@@ -17,14 +17,6 @@ import SimpleITK as sitk
 from pydicom.fileset import FileSet
 from pydicom.uid import PositronEmissionTomographyImageStorage, generate_uid
 
-from assets.errors import (
-    FileMissing,
-    OncoFrameError,
-    SettingsError,
-    TimedOut,
-    TruncatedFile,
-    WrongFormat,
-)
 from assets.imaging.contract import CONTRACT, FILTERED
 from assets.imaging.copies import Copy, Deidentification, read_order, with_copies, write_copy
 from assets.imaging.ct import extract
@@ -39,8 +31,16 @@ from assets.imaging.phantom import PhantomShape, make_phantom
 from assets.imaging.phantom_dicom import Identity, ct_slices, save, structure_set, write_study
 from assets.imaging.rules import MaskRule, Rule
 from assets.imaging.settings import load_settings
-from assets.landing import files
 from assets.landing.samplesheet import SCHEMA, read_samplesheet
+from oncoframe import files
+from oncoframe.errors import (
+    FileMissing,
+    OncoFrameError,
+    SettingsError,
+    TimedOut,
+    TruncatedFile,
+    WrongFormat,
+)
 from orchestration.landing_zone import KEY, open_zone
 from orchestration.settings import Settings
 

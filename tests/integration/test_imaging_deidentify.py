@@ -22,7 +22,6 @@ from pydicom import DataElement, Dataset
 from pydicom.datadict import DicomDictionary, dictionary_keyword
 from pydicom.uid import SecondaryCaptureImageStorage
 
-from assets.errors import OncoFrameError, SettingsError
 from assets.imaging.ct import extract
 from assets.imaging.deidentify import Pseudonym, deidentify_folder
 from assets.imaging.dicom_files import save
@@ -34,8 +33,9 @@ from assets.imaging.phantom_seg import segmentation
 from assets.imaging.rules import MaskRule, Rule
 from assets.imaging.study import extract_folder, read_study
 from assets.imaging.volume import write_nifti
-from assets.lake import Lake
 from assets.landing.samplesheet import pseudonym
+from oncoframe.errors import OncoFrameError, SettingsError
+from oncoframe.lake import Lake
 from orchestration.pipeline import open_instance
 
 PHANTOM = make_phantom(PhantomShape(size=(4, 24, 28), tumour_mm=5.0, has_cavity=False), seed=4)

@@ -22,13 +22,13 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from assets.errors import OncoFrameError
 from assets.imaging import errors
 from assets.imaging.phantom import PhantomShape, make_phantom
 from assets.imaging.phantom_dicom import ct_slices, save, structure_set
 from assets.imaging.phantom_seg import segmentation
 from assets.imaging.rules import MaskRule, Rule
 from assets.imaging.study import CtStudy, read_study
+from oncoframe.errors import OncoFrameError
 
 SHAPE = PhantomShape(size=(12, 40, 44), tumour_mm=11.0)
 

@@ -9,11 +9,11 @@ import radiomics as stock
 import SimpleITK as sitk
 from radiomics.featureextractor import RadiomicsFeatureExtractor
 
-from assets.errors import SettingsError
 from assets.imaging import contract, ct, errors
 from assets.imaging import radiomics as ours
 from assets.imaging.radiomics import compute_features
 from assets.imaging.settings import FEATURES, Settings, load_settings
+from oncoframe.errors import SettingsError
 
 SPACING = (0.7, 0.8, 2.5)
 

@@ -9,14 +9,14 @@ import shap
 import xgboost
 from feast import FeatureService
 
-from assets.contracts import Block, Contract, Feature
-from assets.names import decode
 from feature_repo.client import open_store, training_rows
 from feature_repo.contract_view import feature_view
 from feature_repo.entities import PATIENT
 from ml.expand import expand
 from ml.frame import Frame, FrameColumn, Sidecar
 from ml.registry.store import mlflow
+from oncoframe.contracts import Block, Contract, Feature
+from oncoframe.names import decode
 
 NAMES = (
     "BCR::ABL1", "cnv_chr_y", "cnv_chr_x", "TP53[R175H]", "a,b", "75 - < 100%", "HLA-A", "hla-a",

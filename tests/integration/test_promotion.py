@@ -12,15 +12,15 @@ import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
-from assets.audit import AuditLog
-from assets.errors import AuditError, PromotionError
-from assets.lake import Lake
 from assets.monitoring.verdicts import StoredVerdict, store_verdict
 from assets.promotion.candidates import propose
 from assets.promotion.gate import alias_problem, promote, review, rollback
 from ml.registry.files import load_version
 from ml.registry.tracking import log_training
 from ml.registry.versions import versions, with_alias
+from oncoframe.audit import AuditLog
+from oncoframe.errors import AuditError, PromotionError
+from oncoframe.lake import Lake
 from orchestration.cli.main import app
 from orchestration.definitions import build
 from orchestration.promotion import place

@@ -12,7 +12,6 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from assets.errors import StudyError
 from assets.models.defs import defs
 from assets.models.pages import panel_evidence, write_page
 from ml.frame import read_frame
@@ -23,6 +22,7 @@ from ml.report.case import open_case
 from ml.study import Study
 from ml.survival_training import train_survival
 from ml.training import train
+from oncoframe.errors import StudyError
 from orchestration.cli.main import app
 from orchestration.settings import Settings
 

@@ -14,9 +14,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from assets.audit import AuditLog
-from assets.errors import PromotionError
-from assets.lake import Lake
 from assets.promotion.candidates import propose
 from assets.promotion.gate import alias_problem, promote, review, rollback
 from ml.registry.files import load_version
@@ -25,6 +22,9 @@ from ml.registry.store import mlflow
 from ml.registry.tracking import log_training
 from ml.registry.trainings import newest_training
 from ml.registry.versions import copy_to_champion, with_alias
+from oncoframe.audit import AuditLog
+from oncoframe.errors import PromotionError
+from oncoframe.lake import Lake
 from orchestration.promotion import place
 from orchestration.releases import give_roles
 from orchestration.settings import Settings

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from assets.lake import Lake
 from assets.scoring.table import SCHEMA, TABLE
+from oncoframe.lake import Lake
 from orchestration.cli.main import app
 from orchestration.cli.score import waiting_table
 from orchestration.settings import Settings

@@ -13,15 +13,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from assets import ledger
-from assets.contracts import Contract, Modality
 from assets.extractors import EXTRACTORS
-from assets.hashing import content_hash
-from assets.lake import Lake, latest_rows
 from assets.landing import intake
 from assets.landing.samplesheet import read_samplesheet
 from assets.landing.simulate.landing_zone import repair, simulate
-from assets.ledger import Outcome
+from oncoframe import ledger
+from oncoframe.contracts import Contract, Modality
+from oncoframe.hashing import content_hash
+from oncoframe.lake import Lake, latest_rows
+from oncoframe.ledger import Outcome
 from orchestration.driver import Driver, PatientOutcome
 from orchestration.settings import PROJECT, Settings
 
@@ -484,8 +484,8 @@ def test_run__beside_another_modality_loses_nothing(zone):
 _RUN = """
 import sys
 from pathlib import Path
-from assets.contracts import Modality
-from assets.lake import Lake
+from oncoframe.contracts import Modality
+from oncoframe.lake import Lake
 from assets.landing import intake
 from orchestration.driver import Driver
 from orchestration.settings import Settings

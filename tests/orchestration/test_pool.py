@@ -22,8 +22,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from assets.contracts import Modality, Status
-from assets.errors import (
+from oncoframe.contracts import Modality, Status
+from oncoframe.errors import (
     EmptyFile,
     ExtractorFailed,
     FileMissing,
@@ -32,7 +32,7 @@ from assets.errors import (
     Unavailable,
     WorkerDied,
 )
-from assets.extraction import LandedFile
+from oncoframe.extraction import LandedFile
 from orchestration import pool as pool_module
 from orchestration.pool import Finished, WorkerPool
 from orchestration.settings import PROJECT
@@ -339,8 +339,8 @@ def test_run__needs_its_context(settings, write):
 _RUN = """
 import sys
 from datetime import UTC, datetime
-from assets.contracts import Modality, Status
-from assets.extraction import LandedFile
+from oncoframe.contracts import Modality, Status
+from oncoframe.extraction import LandedFile
 from orchestration.pool import WorkerPool
 from orchestration.settings import Settings
 from orchestration.worker import Task

@@ -2,11 +2,11 @@
 
 import pytest
 
-from assets.errors import FileMissing
 from assets.genomics import sv
-from assets.reference import active
-from assets.reference.active import reference_for
-from assets.reference.load import built_in
+from oncoframe.errors import FileMissing
+from oncoframe.reference import active
+from oncoframe.reference.active import reference_for
+from oncoframe.reference.load import built_in
 from orchestration.references import prepare_references, seed_dictionaries
 from orchestration.settings import Settings
 from orchestration.staleness import row_states

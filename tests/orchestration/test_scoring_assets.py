@@ -6,11 +6,11 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from assets.errors import PromotionError
 from assets.monitoring.defs import defs as monitoring
 from assets.scoring.defs import defs as scoring
 from assets.scoring.table import TABLE
 from assets.training.population import QUARANTINED
+from oncoframe.errors import PromotionError
 
 STUDY = "synthetic_leukemia"
 FRAME = "f00df00df00df00d"

@@ -11,11 +11,11 @@ import polars as pl
 import pytest
 from mlflow.tracking import MlflowClient
 
-from assets.contracts import Modality
-from assets.lake import Lake
 from assets.landing.importers.beataml import import_beataml
 from assets.landing.intake import take_in
 from assets.landing.samplesheet import read_samplesheet
+from oncoframe.contracts import Modality
+from oncoframe.lake import Lake
 from orchestration.driver import Driver
 from orchestration.settings import Settings
 

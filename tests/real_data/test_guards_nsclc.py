@@ -12,16 +12,16 @@ import polars as pl
 import pytest
 
 from assets.clinical.contract import clinical_contract
-from assets.contracts import Known
-from assets.errors import StudyError
-from assets.lake import Lake
-from assets.names import encode
 from assets.training.frames import FrameBuilder, FrameRequest
 from assets.training.served import served_rows
 from ml.frame import FrameColumn
 from ml.guards import refuse_late_columns, suspected_leaks
 from ml.study import load_study
 from ml.training import train
+from oncoframe.contracts import Known
+from oncoframe.errors import StudyError
+from oncoframe.lake import Lake
+from oncoframe.names import encode
 
 pytestmark = pytest.mark.real_data
 

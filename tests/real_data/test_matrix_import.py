@@ -10,8 +10,8 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from assets.lake import Lake
 from assets.landing.importers.matrix import import_matrix
+from oncoframe.lake import Lake
 from orchestration.settings import Settings
 
 pytestmark = pytest.mark.real_data

@@ -8,14 +8,14 @@ import cyvcf2
 import polars as pl
 import pytest
 
-from assets.errors import BadInput, TruncatedFile, WrongFormat
 from assets.expression import quantification
-from assets.extraction import Extraction
 from assets.genomics import fusion, snv
 from assets.genomics.allele_reads import with_allele_reads
 from assets.genomics.tumour import tumour_sample
 from assets.genomics.vcf import read_vcf, sample_records
-from assets.reference.active import reference_for
+from oncoframe.errors import BadInput, TruncatedFile, WrongFormat
+from oncoframe.extraction import Extraction
+from oncoframe.reference.active import reference_for
 
 pytestmark = pytest.mark.real_data
 

@@ -5,10 +5,10 @@ from collections import Counter
 import polars as pl
 import pytest
 
-from assets.errors import WrongFormat
 from assets.genomics import cnv, sv
-from assets.reference.builds import CHROMOSOMES
-from assets.reference.load import built_in
+from oncoframe.errors import WrongFormat
+from oncoframe.reference.builds import CHROMOSOMES
+from oncoframe.reference.load import built_in
 
 pytestmark = pytest.mark.real_data
 

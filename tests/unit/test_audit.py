@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets.audit import GENESIS, Action, AuditLog
-from assets.errors import AuditError
+from oncoframe.audit import GENESIS, Action, AuditLog
+from oncoframe.errors import AuditError
 
 
 @pytest.fixture

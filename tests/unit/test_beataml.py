@@ -10,9 +10,9 @@ import polars as pl
 import pysam
 import pytest
 
-from assets.errors import FileMissing, ImpossibleValue, WrongFormat
 from assets.landing.importers.beataml import _COLUMNS, import_beataml
 from assets.landing.samplesheet import read_samplesheet
+from oncoframe.errors import FileMissing, ImpossibleValue, WrongFormat
 
 #: Values of a specimen about which nothing special is said.
 PLAIN = {

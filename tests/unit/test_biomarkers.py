@@ -15,12 +15,12 @@ from assets.biomarkers.observations import cnv_answers, expression_ratios, sv_an
 from assets.biomarkers.publish import publish
 from assets.catalog import feature_contracts, service_contracts
 from assets.clinical.contract import clinical_contract
-from assets.errors import StudyError
 from assets.expression.quantification import CONTRACT as EXPRESSION
 from assets.genomics.fusion import CONTRACT as FUSION
 from assets.genomics.panel import load_panel
 from assets.genomics.panel_rules import Combination, Entry, Finding, Panel, Source
 from assets.genomics.snv import CONTRACT as SNV
+from oncoframe.errors import StudyError
 
 PANEL = load_panel()
 ATOMS = Atoms(PANEL)

@@ -5,8 +5,8 @@ import pytest
 import yaml
 
 from assets.clinical.contract import MARTS, clinical_contract, mart
-from assets.contracts import Known
-from assets.errors import ContractViolation
+from oncoframe.contracts import Known
+from oncoframe.errors import ContractViolation
 
 #: Facts that only time brings, whatever their column says: written down apart from the YAML.
 LATER = {

@@ -8,8 +8,8 @@ import pytest
 
 from assets.clinical.contract import clinical_contract
 from assets.clinical.publish import KEYS, publish
-from assets.errors import ContractViolation, FileMissing
-from assets.lake import latest_rows
+from oncoframe.errors import ContractViolation, FileMissing
+from oncoframe.lake import latest_rows
 
 INDEX = datetime(2020, 1, 1, tzinfo=UTC)
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)

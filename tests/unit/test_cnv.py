@@ -9,8 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets.errors import EmptyFile, ImpossibleValue, TruncatedFile, WrongFormat
-from assets.extraction import Extraction
 from assets.genomics import cnv
 from assets.genomics.cnv_features import ARMS, Profile
 from assets.genomics.cnv_tables import SEGMENT_SCHEMA
@@ -22,7 +20,9 @@ from assets.genomics.granularity import (
     chromosome_level,
     gene_level,
 )
-from assets.reference.load import built_in
+from oncoframe.errors import EmptyFile, ImpossibleValue, TruncatedFile, WrongFormat
+from oncoframe.extraction import Extraction
+from oncoframe.reference.load import built_in
 
 REFERENCE = built_in("GRCh38")
 CNS = "chromosome\tstart\tend\tgene\tlog2\tprobes\n"

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from assets.contracts import Block, Contract, Feature
-from assets.errors import ContractViolation
-from assets.names import decode, encode
+from oncoframe.contracts import Block, Contract, Feature
+from oncoframe.errors import ContractViolation
+from oncoframe.names import decode, encode
 
 CONTRACT = Contract(
     table="toy_features",

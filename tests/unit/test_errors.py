@@ -4,8 +4,8 @@ import pickle
 
 import pytest
 
-from assets import errors
-from assets.errors import BadInput, OncoFrameError, TruncatedFile
+from oncoframe import errors
+from oncoframe.errors import BadInput, OncoFrameError, TruncatedFile
 
 _ALL = [e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, OncoFrameError)]
 

@@ -10,12 +10,12 @@ import pytest
 
 from assets.catalog import feature_contracts
 from assets.clinical.contract import clinical_contract
-from assets.errors import StudyError
 from assets.expression.quantification import CONTRACT as EXPRESSION
 from assets.genomics.fusion import CONTRACT as FUSION
 from assets.landing import intake
-from assets.ledger import Outcome
 from assets.training.explain import explain
+from oncoframe.errors import StudyError
+from oncoframe.ledger import Outcome
 
 
 @pytest.fixture

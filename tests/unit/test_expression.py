@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assets.errors import BadInput, EmptyFile, ImpossibleValue, TruncatedFile, WrongFormat
 from assets.expression.quantification import CONTRACT, extract
-from assets.extraction import Extraction
-from assets.reference import active
-from assets.reference.load import AnnotationFiles, compile_references
+from oncoframe.errors import BadInput, EmptyFile, ImpossibleValue, TruncatedFile, WrongFormat
+from oncoframe.extraction import Extraction
+from oncoframe.reference import active
+from oncoframe.reference.load import AnnotationFiles, compile_references
 
 TP53, FLT3 = "ENSG00000141510", "ENSG00000122025"
 #: The same two genes on the axis.
@@ -226,7 +226,7 @@ def test_extract__does_not_take_the_names_of_the_table_before(read):
 
 def test_extract__reads_across_blocks_and_still_names_the_right_line(read, monkeypatch):
     """A row split between two blocks must be read once, and texts of one block meet numbers."""
-    monkeypatch.setattr("assets.textfiles.BLOCK_BYTES", 13)
+    monkeypatch.setattr("oncoframe.textfiles.BLOCK_BYTES", 13)
     rows = "".join(f"G{i}\t{i}\n" for i in range(1, 40))
     found = read(f"# comment\n\ngene\tcount\n{rows}X\tNA\n")
     assert values(found) == {f"G{i}": float(i) for i in range(1, 40)}

@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from assets.contracts import Block, Contract, Feature, Status
-from assets.errors import ContractViolation
-from assets.extraction import BlockValues, Extraction, LandedFile, ReadFile
-from assets.feature_rows import feature_rows
+from oncoframe.contracts import Block, Contract, Feature, Status
+from oncoframe.errors import ContractViolation
+from oncoframe.extraction import BlockValues, Extraction, LandedFile, ReadFile
+from oncoframe.feature_rows import feature_rows
 
 MAY = datetime(2024, 5, 1, tzinfo=UTC)
 JUNE = datetime(2024, 6, 1, tzinfo=UTC)

@@ -9,8 +9,8 @@ from threading import Thread
 
 import pytest
 
-from assets.errors import FileMissing, Unavailable
-from assets.landing import files
+from oncoframe import files
+from oncoframe.errors import FileMissing, Unavailable
 
 HELLO = hashlib.sha256(b"hello").hexdigest()
 

@@ -5,11 +5,11 @@ import json
 import polars as pl
 import pytest
 
-from assets.contracts import Block, Contract, Feature, Known
-from assets.errors import StudyError
 from assets.training.frames import FrameBuilder, FrameRequest
 from assets.training.sidecar import FRAME, read_sidecar
 from ml.frame import read_frame
+from oncoframe.contracts import Block, Contract, Feature, Known
+from oncoframe.errors import StudyError
 
 BLOOD = Contract(
     table="blood",

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assets.errors import BadInput, EmptyFile, ImpossibleValue, TruncatedFile, WrongFormat
-from assets.extraction import Extraction
 from assets.genomics.fusion import CONTRACT, extract
+from oncoframe.errors import BadInput, EmptyFile, ImpossibleValue, TruncatedFile, WrongFormat
+from oncoframe.extraction import Extraction
 
 STAR = (
     "#FusionName\tJunctionReadCount\tSpanningFragCount\tSpliceType\tLeftGene\tLeftBreakpoint\t"

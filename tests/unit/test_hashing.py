@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets.hashing import content_hash
+from oncoframe.hashing import content_hash
 
 ROWS = pl.DataFrame(
     {"id": ["a", "b", "b"], "n": [1.0, None, 2.0], "v": [[1.0, float("nan")], None, []]},

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from assets.errors import BadInput, EmptyFile, FileMissing, WrongFormat
-from assets.extraction import Extractor
+from oncoframe.errors import BadInput, EmptyFile, FileMissing, WrongFormat
+from oncoframe.extraction import Extractor
 
 #: Peak resident memory that any one file may need, interpreter and libraries included.
 MAX_PEAK_MB = 1000
@@ -31,7 +31,7 @@ READERS = {
 _READ_ONE = """
 import importlib, json, sys, time
 from pathlib import Path
-from assets.errors import OncoFrameError
+from oncoframe.errors import OncoFrameError
 extract = importlib.import_module(sys.argv[1]).extract
 start = time.perf_counter()
 try:

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from assets.errors import EmptyFile, FileMissing, TruncatedFile, WrongFormat
 from assets.imaging import errors
 from assets.imaging.covariates import kernel, manufacturer, scanner_model
 from assets.imaging.deid_rules import structure_label
@@ -25,6 +24,7 @@ from assets.imaging.ready import find_pair, read_pair
 from assets.imaging.rtstruct import even_odd
 from assets.imaging.study import extract_folder, extract_volume, read_study, write_volumes
 from assets.imaging.targets import Target
+from oncoframe.errors import EmptyFile, FileMissing, TruncatedFile, WrongFormat
 
 PHANTOM = make_phantom(PhantomShape(size=(12, 40, 44), tumour_mm=11.0), seed=1)
 NOTHING = np.zeros_like(PHANTOM.mask)

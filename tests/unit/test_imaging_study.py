@@ -12,7 +12,6 @@ import pytest
 from pydicom import Dataset
 from pydicom.uid import PositronEmissionTomographyImageStorage, generate_uid
 
-from assets.errors import EmptyFile, OncoFrameError, TruncatedFile, WrongFormat
 from assets.imaging import errors
 from assets.imaging.phantom import Phantom, PhantomShape, make_phantom
 from assets.imaging.phantom_dicom import (
@@ -25,6 +24,7 @@ from assets.imaging.phantom_dicom import (
 )
 from assets.imaging.rules import MaskRule, Rule
 from assets.imaging.study import CtStudy, read_study
+from oncoframe.errors import EmptyFile, OncoFrameError, TruncatedFile, WrongFormat
 
 PHANTOM = make_phantom(PhantomShape(size=(12, 40, 44), tumour_mm=11.0), seed=1)
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from assets.errors import FileMissing, ImpossibleValue, TruncatedFile, WrongFormat
 from assets.expression.layouts import Unit
 from assets.expression.quantification import extract
 from assets.landing.importers.layout import LabelSource
 from assets.landing.importers.matrix import import_matrix
 from assets.landing.importers.matrix_tables import Axis
 from assets.landing.samplesheet import read_samplesheet
+from oncoframe.errors import FileMissing, ImpossibleValue, TruncatedFile, WrongFormat
 
 #: Genes x patients; TP53 and FLT3 are known genes, the third is not.
 GENES_IN_ROWS = "gene,P 1,P2,P3\nTP53,5,0,NA\nFLT3,7,2,\nRP11-1.2,0,3,NA\n"

@@ -4,10 +4,10 @@ import polars as pl
 import pytest
 
 from assets.clinical.contract import clinical_contract
-from assets.contracts import Known
-from assets.errors import FileMissing, ImpossibleValue, WrongFormat
 from assets.landing.importers.nsclc import import_nsclc
 from assets.landing.importers.nsclc_clinical import clinical_tables
+from oncoframe.contracts import Known
+from oncoframe.errors import FileMissing, ImpossibleValue, WrongFormat
 
 COLUMNS = {
     "Patient ID": "X-1", "Patient affiliation": "Here", "Age at Histological Diagnosis": "60",

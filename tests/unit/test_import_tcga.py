@@ -9,8 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets.contracts import Modality
-from assets.errors import FileMissing, ImpossibleValue, WrongFormat
 from assets.genomics.cnv import extract as copy_numbers
 from assets.genomics.consequences import SEVERITY
 from assets.genomics.snv import extract
@@ -20,6 +18,8 @@ from assets.landing.importers.tcga_download import Files
 from assets.landing.importers.tcga_maf import import_tcga_maf
 from assets.landing.importers.tcga_samples import choose, parse_barcode
 from assets.landing.samplesheet import read_samplesheet
+from oncoframe.contracts import Modality
+from oncoframe.errors import FileMissing, ImpossibleValue, WrongFormat
 
 #: A row about which nothing special is said.
 ROW = {

@@ -5,8 +5,7 @@ from hashlib import sha256
 
 import pytest
 
-from assets.contracts import Status
-from assets.landing import files, intake
+from assets.landing import intake
 from assets.landing.intake import (
     UNREADABLE,
     changed,
@@ -16,6 +15,8 @@ from assets.landing.intake import (
     take_in,
 )
 from assets.landing.samplesheet import read_samplesheet
+from oncoframe import files
+from oncoframe.contracts import Status
 
 NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
 HEADER = "patient_id,modality,path,collected_on,status,reference_build,tool,site\n"

@@ -12,9 +12,9 @@ from deltalake import DeltaTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.contracts import Contract, Feature
-from assets.errors import ContractViolation
-from assets.lake import Lake, dictionary_table, latest_rows
+from oncoframe.contracts import Contract, Feature
+from oncoframe.errors import ContractViolation
+from oncoframe.lake import Lake, dictionary_table, latest_rows
 from orchestration.settings import PROJECT
 
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
@@ -25,7 +25,7 @@ _WRITER = """
 import sys
 from pathlib import Path
 import polars as pl
-from assets.lake import Lake
+from oncoframe.lake import Lake
 
 root, me = Path(sys.argv[1]), sys.argv[2]
 lake = Lake(root)

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from assets import ledger
-from assets.ledger import Entry, Outcome
+from oncoframe import ledger
+from oncoframe.ledger import Entry, Outcome
 
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
 ENTRY = Entry(

@@ -10,7 +10,6 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
 
-from assets.errors import StudyError
 from ml.calibration import Temperature
 from ml.challenge import Champion, challenge
 from ml.frame import Frame, Sidecar
@@ -18,6 +17,7 @@ from ml.plan import Conformal
 from ml.report.stored import StoredModel, StoredTraining
 from ml.serving import ServedModel
 from ml.study import Study
+from oncoframe.errors import StudyError
 
 CLASSES = ["AML, NOS", "APL"]
 

@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from assets.errors import StudyError
-from assets.names import encode
 from ml.design_matrix import design_matrix, typical_patient
 from ml.frame import Frame, FrameColumn, Sidecar
+from oncoframe.errors import StudyError
+from oncoframe.names import encode
 
 
 def column(modality: str, kind: str = "scalar", **more: object) -> FrameColumn:

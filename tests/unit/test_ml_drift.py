@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from assets.errors import StudyError
 from ml.drift import Predictions, Window, compare, write_report
 from ml.drift_verdict import DriftRule
 from ml.frame import Frame
+from oncoframe.errors import StudyError
 from orchestration.settings import PROJECT
 
 CLASSES = ("AML", "ALL", "MPN")

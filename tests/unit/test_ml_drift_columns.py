@@ -8,11 +8,11 @@ import pytest
 from polars.testing import assert_frame_equal
 from scipy.stats import mannwhitneyu
 
-from assets.errors import StudyError
 from ml import drift_columns
 from ml.drift_columns import category_test, column_tests
 from ml.drift_pair import Pair, newcomers
 from ml.frame import Frame, FrameColumn, Sidecar
+from oncoframe.errors import StudyError
 
 GENES = tuple(f"G{number}" for number in range(30))
 

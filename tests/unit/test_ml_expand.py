@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.errors import StudyError
-from assets.names import decode, encode
 from ml.expand import expand, expand_matrix, expand_pandas, vector_matrix, write_expanded
 from ml.frame import Frame, FrameColumn, Sidecar
+from oncoframe.errors import StudyError
+from oncoframe.names import decode, encode
 
 NAMES = ("BCR::ABL1", "cnv_chr_y", "TP53[R175H]", "a,b", "75 - < 100%", "HLA-A", "hla-a")
 BLOCK = "snv__burden"

@@ -6,10 +6,10 @@ import polars as pl
 import pytest
 import shap
 
-from assets.errors import StudyError
 from ml.explain import BASE, OTHERS, combine, contributions, is_explainable, reasons
 from ml.plan import Recipe
 from ml.recipes import build_recipe
+from oncoframe.errors import StudyError
 
 N = 60
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from assets.errors import StudyError
 from ml.frame import read_frame
+from oncoframe.errors import StudyError
 
 COLUMN = {
     "view": "v", "modality": "expression", "feature": "log2", "unit": "log2(TPM)",

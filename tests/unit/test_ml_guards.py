@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 from sklearn.tree import DecisionTreeClassifier
 
-from assets.errors import StudyError
 from ml import guards
 from ml.frame import FrameColumn
 from ml.study import Guards
+from oncoframe.errors import StudyError
 
 WHEN = datetime(2020, 1, 1, tzinfo=UTC)
 

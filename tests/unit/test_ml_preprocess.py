@@ -10,13 +10,13 @@ from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from assets.errors import StudyError
 from ml.preprocess import (
     FILL_BY_MODALITY,
     AssayImputer,
     BiomarkerVarianceSelector,
     RareColumnFilter,
 )
+from oncoframe.errors import StudyError
 
 NAN = np.nan
 

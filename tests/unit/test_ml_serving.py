@@ -9,7 +9,6 @@ import skops.io
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from assets.errors import StudyError
 from ml.calibration import Temperature
 from ml.conformal import ClassThresholds
 from ml.encoding import is_category
@@ -17,6 +16,7 @@ from ml.plan import CLASSIFIERS, Conformal, Recipe
 from ml.recipes import Input, build_recipe
 from ml.serving import ServedModel, load_served
 from ml.study import load_study, study_names
+from oncoframe.errors import StudyError
 
 N = 60
 CLASSES = np.array(["AML, NOS", "APL", "t(8;21)"], dtype=object)

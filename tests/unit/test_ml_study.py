@@ -6,8 +6,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from assets.errors import StudyError
 from ml.study import STUDIES_DIR, load_study, study_names
+from oncoframe.errors import StudyError
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from assets.errors import StudyError
 from ml.frame import Frame, FrameColumn, Sidecar
 from ml.plan import Subgroup, Subgroups
 from ml.subgroups import UNKNOWN, bias_table, groups_of, subgroup_table
+from oncoframe.errors import StudyError
 
 N = 8
 

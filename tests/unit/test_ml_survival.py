@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 from sksurv.metrics import concordance_index_censored
 
-from assets.errors import StudyError
 from ml.bootstrap import estimate
 from ml.design_matrix import DesignMatrix
 from ml.folds import assign_folds
 from ml.plan import CrossValidation, Recipe
 from ml.recipes import Input
 from ml.survival import Times, build_survival, concordance, out_of_fold_risks, parse_times
+from oncoframe.errors import StudyError
 
 N = 120
 

@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from assets.errors import StudyError
 from ml.study import CrossValidation, Study
 from ml.training import train
+from oncoframe.errors import StudyError
 
 N = 60
 CLASSES = ("AML, NOS", "APL; PML-RARA", "t(8;21)")

@@ -10,7 +10,7 @@ import xgboost
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.names import decode, encode
+from oncoframe.names import decode, encode
 
 #: Pieces that meet the codec's own syntax: escapes, half escapes, merge suffixes, digits.
 _PIECES = st.sampled_from(

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from assets.contracts import UTC_TIME, WITHDRAWN
-from feature_repo.point_in_time import AS_OF, KNOWN_BY, latest_known_rows, take_rows
+from oncoframe.contracts import UTC_TIME, WITHDRAWN
+from oncoframe.point_in_time import AS_OF, KNOWN_BY, latest_known_rows, take_rows
 
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 CLOCKS = ("event", "created", "run")

@@ -8,10 +8,10 @@ import yaml
 
 from assets.biomarkers.contract import CONTRACT
 from assets.biomarkers.document import with_panel
-from assets.errors import PanelError, WrongFormat
 from assets.genomics.fusion_panel import DEFINING_FUSIONS, REARRANGED_GENES
 from assets.genomics.panel import PANEL, load_panel
 from assets.genomics.panel_rules import Combination, Expression, Finding, findings
+from oncoframe.errors import PanelError, WrongFormat
 
 ENTRY = {
     "id": "A",

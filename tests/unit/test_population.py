@@ -2,9 +2,9 @@
 
 import pytest
 
-from assets.errors import StudyError
-from assets.ledger import TABLE, Outcome
 from assets.training.population import NO_LABEL, QUARANTINED, RARE_CLASS, select_population
+from oncoframe.errors import StudyError
+from oncoframe.ledger import TABLE, Outcome
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assets.contracts import Contract
-from assets.errors import OncoFrameError
 from assets.expression import quantification
-from assets.extraction import Extraction
 from assets.genomics import fusion, snv
+from oncoframe.contracts import Contract
+from oncoframe.errors import OncoFrameError
+from oncoframe.extraction import Extraction
 
 #: Values that break arithmetic, parsers and memory, in any column.
 NASTY = [

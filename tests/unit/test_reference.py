@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets.errors import ImpossibleValue, WrongFormat
 from assets.genomics.panel import load_panel
-from assets.reference import active
-from assets.reference.builds import (
+from oncoframe.errors import ImpossibleValue, WrongFormat
+from oncoframe.reference import active
+from oncoframe.reference.builds import (
     CHROMOSOME_LENGTHS,
     CHROMOSOMES,
     build_in_text,
@@ -19,8 +19,8 @@ from assets.reference.builds import (
     chromosome_name,
     normalise_build,
 )
-from assets.reference.intervals import covering, overlapping_pairs, weighted_bases
-from assets.reference.load import (
+from oncoframe.reference.intervals import covering, overlapping_pairs, weighted_bases
+from oncoframe.reference.load import (
     AnnotationFiles,
     built_in,
     compile_references,

@@ -7,10 +7,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from assets.errors import StudyError
 from ml.report.blocks import Picture, Section, Table, interval, number, signed, whole
 from ml.report.study import study_page, study_report
 from ml.report.words import Evidence
+from oncoframe.errors import StudyError
 
 EVIDENCE = {"PML::RARA": Evidence("t(15;17), PML::RARA", ("Khoury et al. 2022",))}
 

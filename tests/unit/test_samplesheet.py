@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from assets.errors import SamplesheetError, Unavailable
 from assets.landing.samplesheet import COLUMNS, SCHEMA, pseudonym, read_samplesheet
+from oncoframe.errors import SamplesheetError, Unavailable
 
 HEADER = ",".join(COLUMNS)
 GOOD = "P1,snv,a.vcf,2024-03-31,performed,GRCh38,Mutect2,Ulm"

@@ -9,7 +9,6 @@ import polars as pl
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from assets.errors import ContractViolation, StudyError
 from assets.landing import intake
 from assets.scoring.score import Champion, feature_hashes, refuse_other_measures, score
 from assets.scoring.table import SCHEMA, TABLE, check, current_scores
@@ -25,6 +24,7 @@ from ml.conformal import ClassThresholds
 from ml.frame import Frame, Sidecar
 from ml.plan import Conformal
 from ml.serving import ServedModel
+from oncoframe.errors import ContractViolation, StudyError
 
 DAY = datetime(2024, 1, 1, tzinfo=UTC)
 CLASSES = np.array(["ALL", "AML"], dtype=object)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from assets.errors import SettingsError
+from oncoframe.errors import SettingsError
 from orchestration.settings import Settings
 
 

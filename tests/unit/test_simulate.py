@@ -11,7 +11,6 @@ import polars as pl
 import pysam
 import pytest
 
-from assets.errors import SettingsError
 from assets.expression.quantification import extract as extract_expression
 from assets.genomics.fusion import extract as extract_fusion
 from assets.genomics.snv import extract as extract_snv
@@ -19,6 +18,7 @@ from assets.landing.samplesheet import read_samplesheet
 from assets.landing.simulate import catalogue
 from assets.landing.simulate.landing_zone import simulate
 from assets.landing.simulate.plan import entity_quotas
+from oncoframe.errors import SettingsError
 
 PATIENTS = 60
 SEED = 12

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from assets.contracts import Modality
-from assets.errors import SettingsError
 from assets.expression.quantification import extract as extract_expression
 from assets.genomics.fusion import extract as extract_fusion
 from assets.genomics.snv import extract as extract_snv
 from assets.landing.simulate.corrupt import OUTCOMES, Way
 from assets.landing.simulate.landing_zone import repair, simulate
+from oncoframe.contracts import Modality
+from oncoframe.errors import SettingsError
 
 PATIENTS, CORRUPT, SEED = 28, 19, 4
 EXTRACTORS = {"snv": extract_snv, "expression": extract_expression, "fusion": extract_fusion}

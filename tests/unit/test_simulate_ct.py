@@ -7,10 +7,10 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from assets.errors import SettingsError
 from assets.imaging.study import read_study
 from assets.landing.samplesheet import read_samplesheet
 from assets.landing.simulate.landing_zone import simulate
+from oncoframe.errors import SettingsError
 
 PATIENTS, CT, SEED = 9, 4, 5
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from assets.contracts import Modality, Status
 from assets.landing.simulate.patient import draw_patient
 from assets.landing.simulate.plan import make_plan
 from assets.landing.simulate.posterior import observed_bayes, posterior
+from oncoframe.contracts import Modality, Status
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from assets.landing.simulate.karyotype import planted_copies, planted_joins
 from assets.landing.simulate.patient import draw_patient
 from assets.landing.simulate.plan import make_plan
 from assets.landing.simulate.sv_files import draw_structural, write_manta
-from assets.reference.builds import CHROMOSOMES
+from oncoframe.reference.builds import CHROMOSOMES
 
 SEED, PATIENTS = 11, 700
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assets.errors import WrongFormat
-from assets.extraction import Extraction
 from assets.genomics.snv import CONTRACT, extract
+from oncoframe.errors import WrongFormat
+from oncoframe.extraction import Extraction
 
 CSQ = (
     '##INFO=<ID=CSQ,Number=.,Type=String,Description="Consequence annotations from Ensembl VEP. '

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assets.errors import (
+from assets.genomics.snv import extract
+from oncoframe.errors import (
     BadInput,
     EmptyFile,
     FileMissing,
@@ -20,8 +21,7 @@ from assets.errors import (
     TruncatedFile,
     WrongFormat,
 )
-from assets.extraction import Extraction
-from assets.genomics.snv import extract
+from oncoframe.extraction import Extraction
 
 _CSQ = (
     '##INFO=<ID=CSQ,Number=.,Type=String,Description="Consequence annotations from Ensembl VEP. '
@@ -134,15 +134,15 @@ def test_extract__refuses_a_damaged_stream_a_folder_and_nothing(read, tmp_path, 
 
 def test_extract__refuses_an_endless_line_within_bounds(read, monkeypatch):
     """A line of gigabytes must be refused before it fills the memory."""
-    monkeypatch.setattr("assets.textfiles.BLOCK_BYTES", 1 << 16)
-    monkeypatch.setattr("assets.textfiles.MAX_LINE_BYTES", 1 << 18)
+    monkeypatch.setattr("oncoframe.textfiles.BLOCK_BYTES", 1 << 16)
+    monkeypatch.setattr("oncoframe.textfiles.MAX_LINE_BYTES", 1 << 18)
     with pytest.raises(WrongFormat, match="line is too long"):
         read(WHOLE + b"chr1\t" + b"A" * (1 << 20))
 
 
 def test_extract__reads_across_blocks(read, monkeypatch):
     """A line split between two blocks must be read once and whole."""
-    monkeypatch.setattr("assets.textfiles.BLOCK_BYTES", 61)
+    monkeypatch.setattr("oncoframe.textfiles.BLOCK_BYTES", 61)
     assert read(WHOLE).features["TP53_variants"] == 3
 
 

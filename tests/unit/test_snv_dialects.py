@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from assets.errors import ImpossibleValue, WrongFormat
-from assets.extraction import Extraction
 from assets.genomics.snv import extract
+from oncoframe.errors import ImpossibleValue, WrongFormat
+from oncoframe.extraction import Extraction
 
 COLUMNS = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT"
 CSQ = '##INFO=<ID=CSQ,Number=.,Type=String,Description="Format: Allele|Consequence|SYMBOL|HGVSp">'

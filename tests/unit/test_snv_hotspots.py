@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from assets.extraction import Extraction
 from assets.genomics.hotspots import Change, ProteinChange, parse_change
 from assets.genomics.snv import CONTRACT, extract
+from oncoframe.extraction import Extraction
 
 HEADER = (
     "##fileformat=VCFv4.2\n"

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.errors import BadInput
 from assets.genomics import cnv, sv
-from assets.reference.load import load
+from oncoframe.errors import BadInput
+from oncoframe.reference.load import load
 
 SV = """##fileformat=VCFv4.2
 ##contig=<ID=chr1,length=248956422>

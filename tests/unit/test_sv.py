@@ -6,11 +6,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from assets.errors import ImpossibleValue, TruncatedFile, WrongFormat
-from assets.extraction import Extraction
 from assets.genomics import sv
 from assets.genomics.granularity import LONG_EVENT_BP
-from assets.reference.load import built_in
+from oncoframe.errors import ImpossibleValue, TruncatedFile, WrongFormat
+from oncoframe.extraction import Extraction
+from oncoframe.reference.load import built_in
 
 META = "##fileformat=VCFv4.2\n##contig=<ID=chr1,length=248956422>\n"
 SITES = META + "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"

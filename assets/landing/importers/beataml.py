@@ -26,8 +26,6 @@ from typing import Any, Literal
 
 import polars as pl
 
-from assets.contracts import Modality, Status
-from assets.errors import ImpossibleValue, WrongFormat
 from assets.landing.importers import beataml_tables as tables
 from assets.landing.importers.beataml_clinical import DAY_ZERO, SHEET_COLUMNS, clinical_tables
 from assets.landing.importers.writers import (
@@ -37,6 +35,8 @@ from assets.landing.importers.writers import (
     write_samplesheet,
     write_vcf,
 )
+from oncoframe.contracts import Modality, Status
+from oncoframe.errors import ImpossibleValue, WrongFormat
 
 #: Name of the value column of the expression tables: normalised expression, base-2 logarithm.
 EXPRESSION_UNIT = "log2_expression"

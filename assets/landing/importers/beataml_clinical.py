@@ -17,7 +17,7 @@ from datetime import date
 
 import polars as pl
 
-from assets.errors import ImpossibleValue, WrongFormat
+from oncoframe.errors import ImpossibleValue, WrongFormat
 
 #: Pseudo-date of the first specimen of every patient.
 DAY_ZERO = date(2020, 1, 1)

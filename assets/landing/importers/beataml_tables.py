@@ -14,9 +14,9 @@ from pathlib import Path
 import fastexcel
 import polars as pl
 
-from assets.errors import FileMissing, ImpossibleValue, WrongFormat
 from assets.landing.importers.contigs import GRCH37_CONTIGS
 from assets.landing.importers.writers import CALL_SCHEMA, CSQ_FIELDS
+from oncoframe.errors import FileMissing, ImpossibleValue, WrongFormat
 
 SHEET = "summary"
 

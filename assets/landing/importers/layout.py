@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.contracts import Modality, Status
+from oncoframe.contracts import Modality, Status
 
 #: Pseudo-date of every specimen of a cohort without dates.
 DAY_ZERO = date(2020, 1, 1)

@@ -13,8 +13,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from assets.contracts import Modality
-from assets.errors import FileMissing, WrongFormat
 from assets.expression.layouts import Unit
 from assets.landing.importers import matrix_tables as tables
 from assets.landing.importers.layout import (
@@ -26,6 +24,8 @@ from assets.landing.importers.layout import (
 )
 from assets.landing.importers.tables import NOTHING, find_file, read_table, require
 from assets.landing.importers.writers import write_expression, write_samplesheet
+from oncoframe.contracts import Modality
+from oncoframe.errors import FileMissing, WrongFormat
 
 #: Name of the value column -> unit that the reader of expression finds in it.
 VALUE_COLUMNS = {

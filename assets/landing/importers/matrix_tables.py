@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from assets.errors import EmptyFile, ImpossibleValue, WrongFormat
 from assets.expression.layouts import Unit
 from assets.expression.quantification import MAX_VALUE, MIN_LOG2
-from assets.genomics.genes import DRIVER_GENES, FORMER_SYMBOLS
 from assets.landing.importers.tables import NOTHING, open_table, split_fields
 from assets.landing.samplesheet import PATIENT_ID
+from oncoframe.errors import EmptyFile, ImpossibleValue, WrongFormat
+from oncoframe.reference.genes import DRIVER_GENES, FORMER_SYMBOLS
 
 
 class Axis(StrEnum):

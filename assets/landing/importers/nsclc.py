@@ -19,14 +19,14 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.contracts import Modality, Status
-from assets.errors import ImpossibleValue
 from assets.expression.layouts import Unit
 from assets.landing.importers.layout import landing_folder
 from assets.landing.importers.matrix import VALUE_COLUMNS
 from assets.landing.importers.nsclc_clinical import OVERALL, TWO_YEARS, clinical_tables
 from assets.landing.importers.tables import find_file, read_table, require
 from assets.landing.importers.writers import write_expression, write_samplesheet
+from oncoframe.contracts import Modality, Status
+from oncoframe.errors import ImpossibleValue
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.errors import FileMissing, ImpossibleValue, WrongFormat
 from assets.landing.importers.tables import find_file, read_table, require
+from oncoframe.errors import FileMissing, ImpossibleValue, WrongFormat
 
 #: Days after surgery at which patients are alive or dead.
 HORIZON_DAYS = 730

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from assets.errors import EmptyFile, FileMissing, WrongFormat
-from assets.textfiles import column_counts, describe, line_blocks, unterminated, wrong_columns
+from oncoframe.errors import EmptyFile, FileMissing, WrongFormat
+from oncoframe.textfiles import column_counts, describe, line_blocks, unterminated, wrong_columns
 
 #: Words for a value that nobody knows, in lower case.
 NOTHING = (
@@ -94,7 +94,7 @@ def open_table(path: Path) -> OpenTable:
     Raises
     ------
     EmptyFile, FileMissing, TruncatedFile, WrongFormat, Unavailable
-        As :func:`assets.textfiles.line_blocks`, also while the lines are read; EmptyFile also if
+        As :func:`oncoframe.textfiles.line_blocks`, also while the lines are read; EmptyFile also if
         there is a header only, WrongFormat if a line has another number of columns.
     """
     blocks = line_blocks(path)

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.errors import ImpossibleValue, WrongFormat
 from assets.landing.importers.contigs import CONTIGS
 from assets.landing.importers.tables import read_table, require
 from assets.landing.importers.tcga_annotation import csq
 from assets.landing.importers.writers import CALL_SCHEMA
-from assets.reference.builds import chromosome_names, normalise_build
+from oncoframe.errors import ImpossibleValue, WrongFormat
+from oncoframe.reference.builds import chromosome_names, normalise_build
 
 _REQUIRED = ("Hugo_Symbol", "Chromosome", "Start_Position", "Variant_Classification",
              "Reference_Allele", "Tumor_Seq_Allele2", "Tumor_Sample_Barcode")  # fmt: skip

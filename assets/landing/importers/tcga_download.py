@@ -11,7 +11,6 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.errors import FileMissing, WrongFormat
 from assets.expression.layouts import Unit
 from assets.landing.importers import matrix_tables
 from assets.landing.importers.contigs import CONTIGS
@@ -23,7 +22,8 @@ from assets.landing.importers.tcga_tables import (
     read_clinical,
     read_segments,
 )
-from assets.reference.builds import build_in_text, normalise_build
+from oncoframe.errors import FileMissing, WrongFormat
+from oncoframe.reference.builds import build_in_text, normalise_build
 
 _MAFS = ("*.maf", "*.maf.gz", "*.maf.txt", "data_mutations*.txt", "data_mutations*.txt.gz")
 _SEGMENTS = ("data_cna_hg*.seg", "*.seg", "*.seg.gz", "*.seg.txt", "*.seg.v2.txt", "*segment*.t*")

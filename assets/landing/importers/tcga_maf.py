@@ -17,8 +17,6 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.contracts import Modality
-from assets.errors import WrongFormat
 from assets.landing.importers.layout import (
     ONLY_LABELS,
     LabelSource,
@@ -32,6 +30,8 @@ from assets.landing.importers.tcga_download import FOUND, Download, Files, read_
 from assets.landing.importers.tcga_samples import Choice, choose, parse_barcode
 from assets.landing.importers.tcga_tables import Clinical
 from assets.landing.importers.writers import write_samplesheet, write_seg, write_vcf
+from oncoframe.contracts import Modality
+from oncoframe.errors import WrongFormat
 
 _TOOL = "tcga-maf"
 

@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from assets.contracts import Modality
+from oncoframe.contracts import Modality
 
 _BARCODE = re.compile(
     r"(?P<patient>TCGA-[A-Z0-9]{2}-[A-Z0-9]{4}|TARGET-[A-Z0-9]{2}-[A-Z0-9]{6})"

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.errors import ImpossibleValue, WrongFormat
 from assets.landing.importers.contigs import CONTIGS
 from assets.landing.importers.tables import read_table, require
 from assets.landing.importers.tcga_samples import parse_barcode
 from assets.landing.importers.writers import SEGMENT_SCHEMA
-from assets.reference.builds import chromosome_names
-from assets.textfiles import read_table as read_text
+from oncoframe.errors import ImpossibleValue, WrongFormat
+from oncoframe.reference.builds import chromosome_names
+from oncoframe.textfiles import read_table as read_text
 
 #: Column of a segment -> its names, letters and digits of them, in lower case.
 _SEGMENT_COLUMNS = {

@@ -19,8 +19,8 @@ import numpy as np
 from assets.landing.simulate.karyotype import planted_copies
 from assets.landing.simulate.patient import Purpose, Specimen, SyntheticPatient
 from assets.landing.simulate.plan import patient_stream
-from assets.reference.builds import CHROMOSOMES, GRCH38
-from assets.reference.load import built_in
+from oncoframe.reference.builds import CHROMOSOMES, GRCH38
+from oncoframe.reference.load import built_in
 
 #: Standard deviation of the mean log2 ratio of a segment.
 LOG2_SD = 0.015

@@ -15,8 +15,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from assets.contracts import Modality
-from assets.errors import (
+from assets.landing.simulate.patient import SyntheticPatient
+from assets.landing.simulate.plan import cohort_stream
+from assets.landing.simulate.vcf_files import write_bgzip
+from oncoframe.contracts import Modality
+from oncoframe.errors import (
     EmptyFile,
     ImpossibleValue,
     MissingSample,
@@ -26,9 +29,6 @@ from assets.errors import (
     WorkerDied,
     WrongFormat,
 )
-from assets.landing.simulate.patient import SyntheticPatient
-from assets.landing.simulate.plan import cohort_stream
-from assets.landing.simulate.vcf_files import write_bgzip
 
 #: Purpose of the cohort's random stream that chooses patients.
 _CHOICE = 1

@@ -12,11 +12,11 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from assets.contracts import Modality, Status
 from assets.imaging.phantom import PhantomShape, make_phantom
 from assets.imaging.phantom_dicom import Identity, write_study
 from assets.landing.simulate.patient import SyntheticPatient
 from assets.landing.simulate.plan import patient_stream
+from oncoframe.contracts import Modality, Status
 
 #: Random stream of a patient; behind those of :class:`assets.landing.simulate.patient.Purpose`.
 _STREAM = 9

@@ -14,8 +14,8 @@ import numpy as np
 from assets.landing.simulate import catalogue
 from assets.landing.simulate.patient import Purpose, Specimen, SyntheticPatient
 from assets.landing.simulate.plan import patient_stream
-from assets.reference.builds import GRCH38
-from assets.reference.load import built_in
+from oncoframe.reference.builds import GRCH38
+from oncoframe.reference.load import built_in
 
 #: Distance in base pairs of a break from the exon that its transcript ends or goes on with.
 INTRON_BP = (30, 80)

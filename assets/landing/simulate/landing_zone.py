@@ -15,8 +15,6 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.contracts import Modality, Status
-from assets.errors import SettingsError
 from assets.landing.importers.writers import write_samplesheet
 from assets.landing.samplesheet import SAMPLESHEET
 from assets.landing.simulate.clinical import (
@@ -42,6 +40,8 @@ from assets.landing.simulate.sv_files import draw_structural, write_manta
 from assets.landing.simulate.transcripts import draw_counts, write_htseq, write_star
 from assets.landing.simulate.truth import TRUTH, truth_document, write_truth
 from assets.landing.simulate.vcf_files import write_vcf
+from oncoframe.contracts import Modality, Status
+from oncoframe.errors import SettingsError
 
 REFERENCE_BUILD = "GRCh38"
 _MUTECT2 = "mutect2"

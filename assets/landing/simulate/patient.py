@@ -12,11 +12,11 @@ from enum import IntEnum
 
 import numpy as np
 
-from assets.contracts import Modality, Status
 from assets.landing.simulate import catalogue
 from assets.landing.simulate.catalogue import LOOKALIKE_SHARE, Entity, Variant
 from assets.landing.simulate.plan import Plan, patient_stream
 from assets.landing.simulate.scatter import draw_variant
+from oncoframe.contracts import Modality, Status
 
 #: First and last possible index date.
 FIRST_DAY, LAST_DAY = date(2019, 1, 7), date(2023, 12, 22)

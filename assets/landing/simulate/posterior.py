@@ -16,12 +16,12 @@ from functools import cache
 
 import numpy as np
 
-from assets.contracts import Modality, Status
 from assets.landing.simulate import catalogue, clinical
 from assets.landing.simulate.catalogue import LOOKALIKE_SHARE, Entity
 from assets.landing.simulate.patient import RECIPROCAL_SHARE, SyntheticPatient
 from assets.landing.simulate.plan import Plan
 from assets.landing.simulate.transcripts import DISPERSION, GENE_SD, PROGRAM_SD, draw_counts
+from oncoframe.contracts import Modality, Status
 
 #: Chance of a finding that the catalogue does not give to a picture.
 _NEVER = 1e-6

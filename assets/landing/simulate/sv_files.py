@@ -19,8 +19,8 @@ from assets.landing.simulate.karyotype import Join, planted_joins
 from assets.landing.simulate.patient import Purpose, Specimen, SyntheticPatient
 from assets.landing.simulate.plan import patient_stream
 from assets.landing.simulate.vcf_files import NORMAL_SUFFIX, TUMOUR_SUFFIX, write_bgzip
-from assets.reference.builds import CHROMOSOMES, GRCH38
-from assets.reference.load import built_in
+from oncoframe.reference.builds import CHROMOSOMES, GRCH38
+from oncoframe.reference.load import built_in
 
 #: Mean number of passengers that the caller believes, and of calls that it does not.
 MEAN_PASSENGERS, MEAN_FILTERED = 3.0, 5.0

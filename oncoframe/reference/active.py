@@ -9,15 +9,15 @@ told to the process: a worker by its initialiser, the command line by itself.
 from functools import cache
 from pathlib import Path
 
-from assets.reference.builds import BUILDS, normalise_build
-from assets.reference.load import built_in, load_compiled
-from assets.reference.tables import Reference
+from oncoframe.reference.builds import BUILDS, normalise_build
+from oncoframe.reference.load import built_in, load_compiled
+from oncoframe.reference.tables import Reference
 
 _folder: Path | None = None
 
 
 def use(folder: Path | None) -> None:
-    """Use the references below a folder, see :func:`assets.reference.load.compile_references`.
+    """Use the references below a folder, see :func:`oncoframe.reference.load.compile_references`.
 
     Parameters
     ----------

@@ -15,8 +15,8 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 
-from assets.contracts import WITHDRAWN
-from assets.lake import standing
+from oncoframe.contracts import WITHDRAWN
+from oncoframe.lake import standing
 
 #: Columns of the asks: the two times an entity row looks from.
 AS_OF = "__as_of"
@@ -42,7 +42,7 @@ def latest_known_rows(
         :data:`KNOWN_BY`.
     history : (m) frame
         Key columns, those of ``clocks`` and, where rows may take others back,
-        :data:`~assets.contracts.WITHDRAWN`.
+        :data:`~oncoframe.contracts.WITHDRAWN`.
     keys
         Key column of the history -> key column of the asks.
     clocks

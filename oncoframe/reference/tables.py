@@ -11,8 +11,8 @@ from functools import cached_property
 
 import polars as pl
 
-from assets.genomics.genes import FORMER_SYMBOLS
-from assets.reference.intervals import overlapping_pairs
+from oncoframe.reference.genes import FORMER_SYMBOLS
+from oncoframe.reference.intervals import overlapping_pairs
 
 GENE_SCHEMA = pl.Schema(
     {
@@ -110,7 +110,7 @@ class Reference:
         ----------
         places
             ``chrom`` (without ``chr``), ``start``, ``end``; short places, because every pair is a
-            row. See :func:`assets.reference.intervals.covering` for long ones.
+            row. See :func:`oncoframe.reference.intervals.covering` for long ones.
 
         Returns
         -------

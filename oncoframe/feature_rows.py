@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from assets.contracts import WITHDRAWN, Block, Contract
-from assets.errors import ContractViolation
-from assets.extraction import BlockValues, Extraction, ReadFile
-from assets.lake import Lake
+from oncoframe.contracts import WITHDRAWN, Block, Contract
+from oncoframe.errors import ContractViolation
+from oncoframe.extraction import BlockValues, Extraction, ReadFile
+from oncoframe.lake import Lake
 
 
 def feature_rows(

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import polars as pl
 
-from assets.contracts import Status
+from oncoframe.contracts import Status
 
 #: A scalar feature value; None where the file does not say.
 FeatureValue = float | int | bool | str | None
@@ -153,9 +153,9 @@ class Extractor(Protocol):
 
     Raises
     ------
-    assets.errors.BadInput
+    oncoframe.errors.BadInput
         If the file as a whole is not what its row says.
-    assets.errors.Unavailable
+    oncoframe.errors.Unavailable
         If it could not be read this time.
     """
 

@@ -20,7 +20,14 @@ from typing import BinaryIO
 
 import numpy as np
 
-from assets.errors import BadInput, EmptyFile, FileMissing, TruncatedFile, Unavailable, WrongFormat
+from oncoframe.errors import (
+    BadInput,
+    EmptyFile,
+    FileMissing,
+    TruncatedFile,
+    Unavailable,
+    WrongFormat,
+)
 
 #: Bytes read at a time; bounds the memory of a reader that works block by block.
 BLOCK_BYTES = 8 << 20

@@ -11,8 +11,8 @@ from enum import StrEnum
 
 import polars as pl
 
-from assets.errors import ContractViolation
-from assets.names import encode
+from oncoframe.errors import ContractViolation
+from oncoframe.names import encode
 
 
 class Modality(StrEnum):
@@ -106,7 +106,7 @@ class Feature:
 
     @property
     def column(self) -> str:
-        """Safe column name, see :mod:`assets.names`."""
+        """Safe column name, see :mod:`oncoframe.names`."""
         return encode(self.name, unlike=self.twin)
 
 

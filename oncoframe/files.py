@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
-from assets.errors import FileMissing, Unavailable
+from oncoframe.errors import FileMissing, Unavailable
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient

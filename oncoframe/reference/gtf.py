@@ -17,9 +17,9 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.errors import ImpossibleValue, WrongFormat
-from assets.reference.builds import build_in_text, chromosome_names
-from assets.textfiles import column_counts, line_blocks, read_table
+from oncoframe.errors import ImpossibleValue, WrongFormat
+from oncoframe.reference.builds import build_in_text, chromosome_names
+from oncoframe.textfiles import column_counts, line_blocks, read_table
 
 #: Columns of the genes.
 COLUMNS = ("symbol", "ensembl_id", "chrom", "start", "end", "strand", "biotype")
@@ -82,7 +82,7 @@ def read_annotation(path: Path) -> Annotation:
     ImpossibleValue
         If a position is no positive whole number, or an end is before its start.
     EmptyFile, TruncatedFile, FileMissing, Unavailable
-        As :func:`assets.textfiles.line_blocks`.
+        As :func:`oncoframe.textfiles.line_blocks`.
     """
     first = next(line_blocks(path))[: 1 << 16]
     lines = [line for line in first.split(b"\n") if line and not line.startswith(b"#")]

@@ -16,7 +16,7 @@ import polars as pl
 from deltalake import DeltaTable, write_deltalake
 from filelock import FileLock
 
-from assets.contracts import UTC_TIME, WITHDRAWN, Contract
+from oncoframe.contracts import UTC_TIME, WITHDRAWN, Contract
 
 _PROPERTIES = {
     # Delta removes versions after 30 days unless told not to; frames are rebuilt from old versions.
@@ -90,7 +90,7 @@ class Lake:
 
         Raises
         ------
-        assets.errors.ContractViolation
+        oncoframe.errors.ContractViolation
             If the rows do not fit; nothing is written then.
         """
         contract.check(rows)

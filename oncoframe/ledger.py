@@ -13,8 +13,8 @@ from enum import StrEnum
 
 import polars as pl
 
-from assets.contracts import UTC_TIME
-from assets.lake import Lake
+from oncoframe.contracts import UTC_TIME
+from oncoframe.lake import Lake
 
 TABLE = "ledger"
 

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.errors import WrongFormat
-from assets.landing.files import local_sha256
-from assets.reference.builds import BUILDS, CHROMOSOMES, MITOCHONDRION, chromosome_names
-from assets.reference.gtf import TRANSCRIPT_SCHEMA, read_annotation
-from assets.reference.tables import BAND_SCHEMA, GENE_SCHEMA, LOCUS, Reference, with_bands
-from assets.textfiles import read_table
+from oncoframe.errors import WrongFormat
+from oncoframe.files import local_sha256
+from oncoframe.reference.builds import BUILDS, CHROMOSOMES, MITOCHONDRION, chromosome_names
+from oncoframe.reference.gtf import TRANSCRIPT_SCHEMA, read_annotation
+from oncoframe.reference.tables import BAND_SCHEMA, GENE_SCHEMA, LOCUS, Reference, with_bands
+from oncoframe.textfiles import read_table
 
 #: Version of the built-in tables and of the rules by which annotations are read.
 BUILT_IN_VERSION = "panel-1"
@@ -48,7 +48,7 @@ def load(build: str, *, gtf: Path | None = None, cytobands: Path | None = None) 
     build
         ``GRCh37`` or ``GRCh38``.
     gtf
-        Annotation, see :func:`assets.reference.gtf.read_annotation`; the built-in genes without it.
+        Annotation, see :func:`oncoframe.reference.gtf.read_annotation`; the built-in genes without it.
         The antigen receptor loci, which no annotation has as genes, are added to it.
     cytobands
         UCSC table ``cytoBand`` of the build (chromosome, 0-based start, end, band, stain); the
@@ -154,7 +154,7 @@ def load_compiled(folder: Path, build: str) -> Reference:
 
 
 def _data(name: str) -> pl.DataFrame:
-    text = files("assets.reference").joinpath(f"data/{name}").read_bytes()
+    text = files("oncoframe.reference").joinpath(f"data/{name}").read_bytes()
     return pl.read_csv(text, separator="\t", infer_schema=False)
 
 

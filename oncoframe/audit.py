@@ -21,7 +21,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from assets.errors import AuditError
+from oncoframe.errors import AuditError
 
 #: Place of the log in a home.
 AUDIT_LOG = Path("audit") / "log.jsonl"

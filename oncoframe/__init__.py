@@ -1,0 +1,1 @@
+"""OncoFrame: per-patient oncology data, as they were known, from Python."""
