@@ -22,9 +22,9 @@ import numpy as np
 import polars as pl
 from drift_cohort import PLANTS, Cohort, about, new_kernel, vaf
 
-from ml.drift import Window, compare, write_report
-from ml.drift_score import is_covariate
-from ml.frame import Frame, Sidecar
+from ml.drift.comparison import Window, compare, write_report
+from ml.drift.score import is_covariate
+from ml.frames.frame import Frame, Sidecar
 
 ROUNDS = 3
 REFERENCE = 4_500
@@ -102,9 +102,6 @@ def only(reference: Window, current: Window, folder: Path) -> dict[str, Any]:  #
 def measured(way: Callable[..., dict[str, Any]], make: Callable[[], tuple[Window, Window]]) -> Any:
     """Seconds, processor seconds and peak memory of one way, in this process."""
     import evidently.presets  # noqa: F401, PLC0415
-
-    import ml.drift_figures  # noqa: PLC0415
-    import ml.drift_report  # noqa: F401, PLC0415
 
     with tempfile.TemporaryDirectory() as folder:
         # Making the data takes more memory than comparing them.

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ml.drift import Window
-from ml.frame import Frame, FrameColumn, Sidecar
+from ml.drift.comparison import Window
+from ml.frames.frame import Frame, FrameColumn, Sidecar
 
 #: Seed of what all cohorts share: frequencies of mutations, correlations.
 POPULATION = 20240601

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ml.expand import expand
-from ml.frame import Frame, Sidecar
+from ml.frames.expand import expand
+from ml.frames.frame import Frame, Sidecar
 from oncoframe.contracts import PROVENANCE_COLUMNS, WITHDRAWN, Block, Contract, Feature
 from oncoframe.lake import Lake
 

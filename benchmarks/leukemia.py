@@ -18,7 +18,7 @@ from scipy.stats import binom
 
 from assets.landing.simulate.landing_zone import simulate
 from ml.registry.trainings import newest_training
-from ml.report.stored import StoredModel
+from ml.training.stored import StoredModel
 from orchestration.pipeline import Pipeline, open_instance
 from orchestration.progress import Progress
 from orchestration.settings import Settings

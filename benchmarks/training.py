@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ml.study import Study
-from ml.training import train
+from ml.study.definition import Study
+from ml.training.classification import train
 
 PATIENTS, COLUMNS, CLASSES, FOLDS, TRIALS = 4500, 800, 30, 5, 30
 #: Patients of a class fall with its rank as in a leukaemia cohort: few common, many rare.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import dagster as dg
 
 from assets.monitoring.verdicts import newest_verdict
-from ml.study import study_names
+from ml.study.definition import study_names
 from oncoframe.lake import Lake
 from orchestration.champions import champion_of, no_champion, scored_studies
 from orchestration.jobs import everything

@@ -6,13 +6,13 @@ registry, audit log -> champion_of -> scores, drift report, schedules
 from typing import TYPE_CHECKING
 
 from assets.promotion.aliases import unexplained_champion
-from ml.study import load_study, study_names
+from ml.study.definition import load_study, study_names
 from oncoframe.audit import AuditLog
 from oncoframe.errors import PromotionError
 from orchestration.settings import Settings
 
 if TYPE_CHECKING:
-    from ml.challenge import Champion
+    from ml.promotion.comparison import Champion
     from ml.registry.model_version import ModelVersion
 
 

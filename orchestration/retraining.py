@@ -16,7 +16,7 @@ import dagster as dg
 
 from assets.catalog import service_contracts
 from assets.training.data_version import data_version
-from ml.study import load_study
+from ml.study.definition import load_study
 from oncoframe.lake import Lake
 from orchestration.champions import scored_studies
 from orchestration.steps import PROPOSED, TRAINED

@@ -19,7 +19,7 @@ import polars as pl
 import pytest
 
 from assets.clinical.publish import COHORT_SCHEMA, LABELS_SCHEMA
-from ml.study import Study
+from ml.study.definition import Study
 from oncoframe import files, ledger
 from oncoframe.contracts import PROVENANCE_COLUMNS, Contract
 from oncoframe.lake import Lake

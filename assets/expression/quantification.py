@@ -5,7 +5,7 @@
 Names are those of :mod:`assets.expression.gene_names`. Rows of one gene are summed, which is right
 for counts, TPM and FPKM. For logarithms it is not: a table of them that names a gene twice is
 refused, and names that only the annotation takes for one gene stay as they are. Normalisation over
-patients belongs to ``ml/preprocess.py``.
+patients belongs to ``ml/pipelines/preprocessing.py``.
 """
 
 from pathlib import Path

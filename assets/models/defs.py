@@ -1,4 +1,4 @@
-"""Models: Dagster glue only; training is in ``ml/training.py``, tracking in ``ml/registry``.
+"""Models: Dagster glue only; training is in ``ml/training/classification.py``, tracking in ``ml/registry``.
 
 training_frame/<study> -> trained_model/<study> (cross-validated, logged to MLflow)
                        -> report/<study> (one HTML page)
@@ -12,9 +12,9 @@ from typing import Any
 import dagster as dg
 
 from assets.models.pages import write_page
-from ml.study import load_study, study_names
-from ml.survival_training import train_survival
-from ml.training import train
+from ml.study.definition import load_study, study_names
+from ml.training.classification import train
+from ml.training.survival import train_survival
 from orchestration.groups import SCIENCE_OWNERS, group
 from orchestration.metadata import latest_frame
 from orchestration.progress import Progress

@@ -11,9 +11,9 @@ import polars as pl
 from assets.genomics.panel import load_panel
 from assets.training.sidecar import FRAME, SIDECAR
 from ml.report.patient import patient_report
-from ml.report.stored import StoredTraining
 from ml.report.study import study_report
 from ml.report.words import Evidence
+from ml.training.stored import StoredTraining
 
 
 def panel_evidence() -> dict[str, Evidence]:

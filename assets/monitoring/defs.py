@@ -1,4 +1,4 @@
-"""Drift: Dagster glue only; the verdict is in ``judge.py``, the tests are in ``ml/drift.py``.
+"""Drift: Dagster glue only; the verdict is in ``judge.py``, the tests are in ``ml/drift/comparison.py``.
 
 champion, its frame, scoring_frame/<study> -> drift_report/<study> (verdict, page, figures)
 """
@@ -12,8 +12,8 @@ import dagster as dg
 
 from assets.monitoring.judge import AskedModel, Judgement, judge_drift
 from assets.monitoring.verdicts import StoredVerdict, store_verdict
-from ml.drift import write_report
-from ml.study import load_study
+from ml.drift.comparison import write_report
+from ml.study.definition import load_study
 from oncoframe.errors import PromotionError, StudyError
 from oncoframe.lake import Lake
 from orchestration.champions import (

@@ -1,6 +1,6 @@
 """Drift of the patients who arrived since a model was trained, judged on frames of the home.
 
-    frame of the model, frame of everyone -> who is new -> ml.drift -> DriftReport -> StoredVerdict
+    frame of the model, frame of everyone -> who is new -> ml.drift.comparison -> DriftReport -> StoredVerdict
 
 The one way to a verdict: the drift report of the champion and the gate of a challenger use it.
 """
@@ -17,12 +17,12 @@ from assets.monitoring.verdicts import StoredVerdict
 from assets.training.data_version import last_learned, version_of_frame
 from assets.training.provenance import frame_provenance
 from assets.training.sidecar import read_sidecar
-from ml.drift import DriftReport, Predictions, Window, compare
-from ml.frame import Frame, read_frame
-from ml.procedure import JUDGED_REPEAT
-from ml.report.stored import StoredModel
-from ml.serving import ServedModel
-from ml.study import Study
+from ml.drift.comparison import DriftReport, Predictions, Window, compare
+from ml.frames.frame import Frame, read_frame
+from ml.serving.model import ServedModel
+from ml.study.definition import Study
+from ml.training.procedure import JUDGED_REPEAT
+from ml.training.stored import StoredModel
 from oncoframe.lake import Lake
 
 _PREDICTIONS = "predictions.parquet"

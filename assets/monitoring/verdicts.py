@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from ml.drift import DriftReport
+from ml.drift.comparison import DriftReport
 
 #: Columns named in a sentence.
 _NAMED = 3
@@ -33,7 +33,7 @@ class StoredVerdict:
     judged_at
         UTC.
     drifted, columns, effect, cause
-        As :class:`ml.drift_verdict.Verdict`.
+        As :class:`ml.drift.verdict.Verdict`.
     reference_patients, current_patients
         Patients compared.
     modalities

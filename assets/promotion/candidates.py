@@ -11,12 +11,12 @@ from assets.monitoring.judge import AskedModel, judge_drift
 from assets.monitoring.verdicts import StoredVerdict, store_verdict
 from assets.promotion.gate import Place, held_against
 from assets.training.sidecar import read_sidecar
-from ml.challenge import Challenge
+from ml.promotion.comparison import Challenge
 from ml.registry.files import opened
 from ml.registry.model_version import ModelVersion
 from ml.registry.trainings import newest_training
 from ml.registry.versions import add_candidate, with_alias
-from ml.report.stored import StoredTraining
+from ml.training.stored import StoredTraining
 from oncoframe.lake import Lake
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from ml.study import Study, load_study, study_names
+from ml.study.definition import Study, load_study, study_names
 from oncoframe.errors import AuditError, PromotionError
 from oncoframe.lake import Lake
 from orchestration.groups import SCIENCE_OWNERS, group

@@ -1,6 +1,6 @@
 """Promotion and rollback: evidence is gathered, judged, carried out and written down.
 
-    candidate, champion, frames, newest drift verdict -> ml.gate -> aliases, audit log
+    candidate, champion, frames, newest drift verdict -> ml.promotion.criteria -> aliases, audit log
 
 Both write a line in the audit log, and so does a promotion that is refused.
 """
@@ -13,16 +13,16 @@ from typing import Any
 from assets.monitoring.verdicts import newest_verdict
 from assets.promotion.aliases import unexplained_champion, was_promoted
 from assets.training.sidecar import read_sidecar
-from ml.challenge import Challenge, Champion, challenge
-from ml.frame import read_frame
-from ml.gate import Condition, DriftState, Evidence, Person, judge, judge_person
+from ml.frames.frame import read_frame
+from ml.promotion.comparison import Challenge, Champion, challenge
+from ml.promotion.criteria import Condition, DriftState, Evidence, Person, judge, judge_person
 from ml.registry.files import files_hold, opened
 from ml.registry.model_version import ModelVersion
 from ml.registry.roles import signed_in
 from ml.registry.store import Store
 from ml.registry.trainings import training_of_run
 from ml.registry.versions import copy_to_champion, rollback_aliases, with_alias
-from ml.report.stored import StoredTraining
+from ml.training.stored import StoredTraining
 from oncoframe.audit import Action, AuditLog, machine_user
 from oncoframe.errors import OncoFrameError, PromotionError
 

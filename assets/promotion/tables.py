@@ -5,9 +5,9 @@ Challenge, Conditions -> Markdown
 
 from collections.abc import Sequence
 
-from ml.bootstrap import Estimate
-from ml.challenge import COMPARED, Challenge, Comparison
-from ml.gate import Condition
+from ml.intervals import Estimate
+from ml.promotion.comparison import COMPARED, Challenge, Comparison
+from ml.promotion.criteria import Condition
 
 
 def conditions_table(conditions: Sequence[Condition]) -> str:

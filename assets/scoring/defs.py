@@ -14,8 +14,8 @@ from assets.scoring.table import COLUMNS
 from assets.scoring.waiting import recent_time_to_answer
 from assets.training.population import QUARANTINED
 from assets.training.sidecar import read_sidecar
-from ml.frame import read_frame
-from ml.study import load_study
+from ml.frames.frame import read_frame
+from ml.study.definition import load_study
 from oncoframe.audit import Action, AuditLog, machine_user
 from oncoframe.lake import Lake
 from orchestration.champions import (

@@ -16,8 +16,8 @@ import polars as pl
 
 from assets.scoring.table import SCHEMA, TABLE, check, current_scores, scores_of
 from assets.scoring.waiting import TimeToAnswer, arrived, file_arrivals, time_to_answer
-from ml.frame import Frame
-from ml.serving import ABSTAINED, SET, ServedModel
+from ml.frames.frame import Frame
+from ml.serving.model import ABSTAINED, SET, ServedModel
 from oncoframe.contracts import UTC_TIME, WITHDRAWN
 from oncoframe.errors import StudyError
 from oncoframe.lake import Lake
@@ -207,7 +207,7 @@ def feature_hashes(features: pd.DataFrame) -> Iterator[str]:
     Parameters
     ----------
     features : (n, p) data frame
-        As :meth:`ml.serving.ServedModel.features` gives it: float32 columns, then text.
+        As :meth:`ml.serving.model.ServedModel.features` gives it: float32 columns, then text.
     """
     names = sha256("\n".join(map(str, features.columns)).encode()).digest()
     is_text = np.array([dtype.kind == "O" for dtype in features.dtypes])

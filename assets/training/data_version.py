@@ -17,7 +17,7 @@ import polars as pl
 from assets.catalog import service_contracts
 from assets.training.population import COHORT, LABELS
 from assets.training.served import served_rows
-from ml.study import Study
+from ml.study.definition import Study
 from oncoframe.contracts import Contract
 from oncoframe.lake import Lake, dictionary_table
 

@@ -14,7 +14,7 @@ from assets.catalog import service_contracts
 from assets.training.data_version import version_of_frame
 from assets.training.frames import FrameBuilder, FrameRequest
 from feature_repo.client import open_store, training_rows
-from ml.study import Study, load_study, study_names
+from ml.study.definition import Study, load_study, study_names
 from oncoframe.audit import Action, AuditLog, machine_user
 from oncoframe.lake import Lake
 from orchestration.groups import SCIENCE_OWNERS, group

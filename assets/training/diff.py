@@ -18,8 +18,8 @@ import polars as pl
 
 from assets.training.served import served_rows
 from assets.training.sidecar import read_sidecar
-from ml.expand import vector_matrix
-from ml.frame import Frame, read_frame
+from ml.frames.expand import vector_matrix
+from ml.frames.frame import Frame, read_frame
 from oncoframe.lake import Lake
 
 _PROVENANCE = ("code_version", "source_sha256")

@@ -24,9 +24,9 @@ from assets.training.data_version import CODE_VERSION, frame_tables
 from assets.training.measured import how_measured, without_odd_ones
 from assets.training.population import Population, select_population
 from assets.training.sidecar import FRAME, SIDECAR, frame_columns, read_sidecar
-from ml.frame import SITES, FrameColumn
-from ml.guards import refuse_label_columns, refuse_late_columns, refuse_mixed, verdict
-from ml.study import Study
+from ml.frames.frame import SITES, FrameColumn
+from ml.frames.leakage import refuse_label_columns, refuse_late_columns, refuse_mixed, verdict
+from ml.study.definition import Study
 from oncoframe import ledger
 from oncoframe.contracts import Contract
 from oncoframe.errors import StudyError

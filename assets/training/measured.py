@@ -1,6 +1,6 @@
 """How the rows behind a frame were measured, and who was measured in another way than the others.
 
-    patients, tables -> how_measured -> (ml.guards refuses a mix, or) without_odd_ones
+    patients, tables -> how_measured -> (ml.frames.leakage refuses a mix, or) without_odd_ones
 
 A training frame refuses to mix ways of measuring. A frame to score must not: one patient with
 another genome build would cost all others their scores.
@@ -14,7 +14,7 @@ import polars as pl
 
 from assets.training.population import Population
 from assets.training.served import served_rows
-from ml.study import Study
+from ml.study.definition import Study
 from oncoframe.contracts import Contract
 from oncoframe.lake import Lake
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import polars as pl
 
-from ml.study import Study
+from ml.study.definition import Study
 from oncoframe import ledger
 from oncoframe.contracts import UTC_TIME
 from oncoframe.errors import StudyError

@@ -6,16 +6,15 @@ ModelVersion -> its files, if they are still those -> ServedModel
 from hashlib import sha256
 from pathlib import Path
 
-from ml.challenge import Champion
+from ml.promotion.comparison import Champion
 from ml.registry.model_version import ModelVersion
-from ml.registry.refusals import as_refusal
-from ml.registry.store import Store
+from ml.registry.store import Store, as_refusal
 from ml.registry.trainings import training_of_run
-from ml.report.stored import StoredModel, StoredTraining
-from ml.serving import ServedModel, load_served
+from ml.serving.model import ServedModel, load_served
+from ml.training.stored import StoredModel, StoredTraining
 from oncoframe.errors import PromotionError
 
-#: Where MLflow puts what :meth:`ml.serving.ServedModel.save` wrote.
+#: Where MLflow puts what :meth:`ml.serving.model.ServedModel.save` wrote.
 _SERVED = Path("data") / "served"
 
 

@@ -13,8 +13,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from ml.registry.model_version import candidates_name
-from ml.registry.refusals import as_refusal, missing
-from ml.registry.store import Store, mlflow
+from ml.registry.store import Store, as_refusal, missing, mlflow
 from oncoframe.errors import PromotionError
 
 if TYPE_CHECKING:

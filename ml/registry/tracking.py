@@ -1,4 +1,4 @@
-"""Keeps trainings: what :mod:`ml.artifacts` writes goes into the registry's runs.
+"""Keeps trainings: what :mod:`ml.training.artifacts` writes goes into the registry's runs.
 
     TrainingResult -> one run per training, one child run per model -> the store
 
@@ -14,20 +14,20 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from ml.artifacts import write_model, write_survival, write_training
-from ml.figures import comparison_figure, confusion_figure
-from ml.figures_files import draw_model, draw_training
+from ml.figures.performance import comparison_figure, confusion_figure
+from ml.figures.training import draw_model, draw_training
 from ml.registry.store import Store, mlflow
-from ml.results import (
+from ml.serving.model import ABSTAINED, SET
+from ml.training.artifacts import write_model, write_survival, write_training
+from ml.training.results import (
     ModelResult,
     TrainingResult,
     flat_metrics,
     plan_in_words,
     plan_numbers,
 )
-from ml.serving import ABSTAINED, SET
-from ml.survival_training import SurvivalResult
-from ml.trials import Trial
+from ml.training.survival import SurvivalResult
+from ml.training.trials import Trial
 
 #: What a saved model needs to be loaded, and to be asked.
 _REQUIREMENTS = ("lightgbm", "numpy", "oncoframe", "pandas", "scikit-learn", "skops", "xgboost")
@@ -156,7 +156,7 @@ def _log_model(
         model.served.save(served)
         mlflow.pyfunc.log_model(
             name="model",
-            loader_module="ml.serving",
+            loader_module="ml.serving.model",
             data_path=str(served),
             signature=_signature(model),
             input_example=model.typical_patient,

@@ -6,7 +6,7 @@ the store -> StoredTraining (files, models)
 from datetime import UTC, datetime
 
 from ml.registry.store import Store, mlflow
-from ml.report.stored import StoredModel, StoredTraining
+from ml.training.stored import StoredModel, StoredTraining
 from oncoframe.errors import StudyError
 
 _FINISHED = "attributes.status = 'FINISHED'"

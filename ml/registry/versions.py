@@ -3,7 +3,7 @@
     StoredTraining -> add_candidate -> challenger of <study>_candidates
         -> copy_to_champion -> champion of <study>; the old one is previous -> rollback_aliases
 
-Whether a candidate may become champion is decided in :mod:`ml.gate`. A version remembers the hash
+Whether a candidate may become champion is decided in :mod:`ml.promotion.criteria`. A version remembers the hash
 of its files, and is not loaded from other ones.
 """
 
@@ -12,10 +12,9 @@ from datetime import UTC, datetime
 
 from ml.registry.files import folder_sha256, load_version
 from ml.registry.model_version import Alias, ModelVersion, candidates_name, registered_name
-from ml.registry.refusals import as_refusal, missing
-from ml.registry.store import Store, mlflow
+from ml.registry.store import Store, as_refusal, missing, mlflow
 from ml.registry.trainings import logged_model
-from ml.report.stored import StoredTraining
+from ml.training.stored import StoredTraining
 from oncoframe.errors import PromotionError, StudyError
 
 __all__ = [

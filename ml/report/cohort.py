@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from ml.figures_style import MODALITY_NAMES
+from ml.figures.style import MODALITY_NAMES
 from ml.report.blocks import (
     NONE,
     Block,
@@ -21,7 +21,7 @@ from ml.report.blocks import (
     signed,
     whole,
 )
-from ml.report.stored import StoredModel, StoredTraining, read_table
+from ml.training.stored import StoredModel, StoredTraining, read_table
 
 _PERFORMED = "performed["
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import polars as pl
 
-from ml.plan import Recipe
+from ml.evaluation.subgroups import SITE, UNKNOWN
 from ml.report.blocks import interval, percent, whole
-from ml.report.stored import StoredModel, StoredTraining, read_json, read_table
-from ml.subgroups import SITE, UNKNOWN
+from ml.study.modelling import Recipe
+from ml.training.stored import StoredModel, StoredTraining, read_json, read_table
 
 #: Metrics of a result row in the order of tables, as people call them.
 METRIC_NAMES = {

@@ -9,7 +9,7 @@ import polars as pl
 
 from ml.report.blocks import Section, Table, interval, percent
 from ml.report.facts import row_of
-from ml.report.stored import StoredModel, StoredTraining, read_json, read_table
+from ml.training.stored import StoredModel, StoredTraining, read_json, read_table
 
 #: Classes with fewer patients have intervals that say little.
 FEW_PATIENTS = 20

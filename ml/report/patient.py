@@ -11,8 +11,8 @@ from pathlib import Path
 
 import polars as pl
 
-from ml.figures_style import MODALITY_NAMES
-from ml.frame import read_frame
+from ml.figures.style import MODALITY_NAMES
+from ml.frames.frame import read_frame
 from ml.report.blocks import (
     NONE,
     Block,
@@ -25,12 +25,12 @@ from ml.report.blocks import (
     signed,
     whole,
 )
-from ml.report.case import Case, CaseReason, open_case
 from ml.report.page import Page, render
+from ml.report.patient_facts import Case, CaseReason, open_case
 from ml.report.reasons import force_picture
-from ml.report.stored import StoredTraining, read_table
 from ml.report.study import frame_dictionary, frame_sidecar
 from ml.report.words import Dictionary, Evidence
+from ml.training.stored import StoredTraining, read_table
 
 #: Classes listed with their probabilities, beside those in the prediction set.
 _LISTED_CLASSES = 8

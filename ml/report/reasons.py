@@ -7,16 +7,15 @@ similarity.json -> sections
 import numpy as np
 import polars as pl
 
-from ml.explain import BASE, OTHERS
-from ml.figures_classes import (
+from ml.explain.shapley import BASE, OTHERS
+from ml.figures.components import circle_figure, loadings_figure, variance_figure
+from ml.figures.performance import (
     LINK_FLOOR,
     circos_figure,
     similarity_order,
     strong_links,
 )
-from ml.figures_components import circle_figure, loadings_figure, variance_figure
-from ml.figures_files import first_answers
-from ml.figures_shap import (
+from ml.figures.shapley import (
     MAX_LINES,
     REST,
     class_importance_figure,
@@ -26,7 +25,8 @@ from ml.figures_shap import (
     most_important,
     shown_patients,
 )
-from ml.figures_style import MODALITY_NAMES
+from ml.figures.style import MODALITY_NAMES
+from ml.figures.training import first_answers
 from ml.report.blocks import (
     Block,
     Gallery,
@@ -38,8 +38,8 @@ from ml.report.blocks import (
     percent,
     picture,
 )
-from ml.report.stored import StoredModel, StoredTraining, read_json, read_table
 from ml.report.words import Dictionary
+from ml.training.stored import StoredModel, StoredTraining, read_json, read_table
 
 _LISTED = 20
 

@@ -15,16 +15,16 @@ from ml.report.cohort import cohort_section, subgroup_section
 from ml.report.facts import METRIC_NAMES, facts, row_of
 from ml.report.limits import limits_section
 from ml.report.page import Page, present, render
-from ml.report.reasons import reasons_section, shape_section
-from ml.report.results import (
+from ml.report.performance import (
     calibration_section,
     classes_section,
     conformal_section,
     results_section,
 )
-from ml.report.stored import StoredModel, StoredTraining, read_json
+from ml.report.reasons import reasons_section, shape_section
 from ml.report.tripod import checklist
 from ml.report.words import Dictionary, Evidence
+from ml.training.stored import StoredModel, StoredTraining, read_json
 from oncoframe.errors import StudyError
 
 #: Metrics of the headline, those that the model has.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ml.figures_style import MODALITY_NAMES
+from ml.figures.style import MODALITY_NAMES
 from oncoframe.names import decode
 
 _TITLE_LETTERS = 56

@@ -39,7 +39,7 @@ def drift(
     Examples: oncoframe drift --reference 3f2a9c0d1e4b5a67 --current 9b1c44e2a0d37f58 --out page;
     oncoframe drift --reference old.parquet --current new.parquet --json
     """
-    from ml.drift import compare, write_report
+    from ml.drift.comparison import compare, write_report
 
     with command(as_json=as_json) as output:
         settings = Settings.load(home=home)
@@ -60,8 +60,8 @@ def _window(settings: Settings, named: str) -> tuple[Any, list[str]]:
     import json
 
     from assets.training.provenance import frame_provenance
-    from ml.drift import Window
-    from ml.drift_input import read_any_frame
+    from ml.drift.comparison import Window
+    from ml.drift.reading import read_any_frame
     from oncoframe.lake import Lake
 
     of_home = settings.frames_dir / named

@@ -83,7 +83,7 @@ def rebuild(
     """
     from assets.training.defs import frame_builder
     from assets.training.sidecar import FRAME, read_sidecar
-    from ml.study import Study
+    from ml.study.definition import Study
     from oncoframe.lake import Lake
 
     with command(as_json=as_json) as output:
@@ -115,8 +115,8 @@ def expand(
     Example: oncoframe frame expand 3f2a9c0d1e4b5a67 --out expanded.parquet
     """
     from assets.training.sidecar import read_sidecar
-    from ml.expand import write_expanded
-    from ml.frame import read_frame
+    from ml.frames.expand import write_expanded
+    from ml.frames.frame import read_frame
 
     with command(as_json=as_json) as output:
         folder = Settings.load(home=home).frames_dir

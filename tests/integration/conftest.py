@@ -12,7 +12,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from ml.study import Study
+from ml.study.definition import Study
 from oncoframe.contracts import PROVENANCE_COLUMNS, Block, Contract, Feature
 from oncoframe.lake import Lake
 
@@ -158,7 +158,7 @@ class ToyTraining:
 @pytest.fixture(scope="session")
 def toy_trainings(tmp_path_factory: pytest.TempPathFactory) -> list[ToyTraining]:
     """Two trainings of one study: on 60 patients, and on them and 30 newcomers."""
-    from ml.training import train  # noqa: PLC0415  (seconds that other tests need not wait)
+    from ml.training.classification import train  # noqa: PLC0415  (seconds that other tests need not wait)
 
     frames_dir = tmp_path_factory.mktemp("frames")
     made = []

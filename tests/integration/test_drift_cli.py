@@ -13,7 +13,7 @@ from assets.training.defs import frame_builder
 from assets.training.frames import FrameRequest
 from assets.training.sidecar import read_sidecar
 from feature_repo.client import apply
-from ml.drift_input import read_any_frame
+from ml.drift.reading import read_any_frame
 from orchestration.cli.main import app
 from orchestration.settings import Settings
 

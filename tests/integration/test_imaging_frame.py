@@ -10,8 +10,8 @@ from assets.imaging.contract import CONTRACT, FILTERED
 from assets.training.defs import frame_builder
 from assets.training.frames import FrameRequest
 from feature_repo.client import apply
-from ml.design_matrix import design_matrix
-from ml.frame import read_frame
+from ml.frames.design_matrix import design_matrix
+from ml.frames.frame import read_frame
 from oncoframe.errors import StudyError
 from orchestration.settings import Settings
 

@@ -12,8 +12,8 @@ from feast import FeatureService
 from feature_repo.client import open_store, training_rows
 from feature_repo.contract_view import feature_view
 from feature_repo.entities import PATIENT
-from ml.expand import expand
-from ml.frame import Frame, FrameColumn, Sidecar
+from ml.frames.expand import expand
+from ml.frames.frame import Frame, FrameColumn, Sidecar
 from ml.registry.store import mlflow
 from oncoframe.contracts import Block, Contract, Feature
 from oncoframe.names import decode

@@ -10,11 +10,11 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from ml.evaluate import METRICS
+from ml.evaluation.metrics import METRICS
 from ml.registry.store import Store, mlflow
 from ml.registry.tracking import log_training
-from ml.study import Study
-from ml.training import train
+from ml.study.definition import Study
+from ml.training.classification import train
 
 N = 45
 

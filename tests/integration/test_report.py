@@ -14,14 +14,14 @@ from typer.testing import CliRunner
 
 from assets.models.defs import defs
 from assets.models.pages import panel_evidence, write_page
-from ml.frame import read_frame
+from ml.frames.frame import read_frame
 from ml.registry.store import Store
 from ml.registry.tracking import log_survival, log_training
 from ml.registry.trainings import newest_training
-from ml.report.case import open_case
-from ml.study import Study
-from ml.survival_training import train_survival
-from ml.training import train
+from ml.report.patient_facts import open_case
+from ml.study.definition import Study
+from ml.training.classification import train
+from ml.training.survival import train_survival
 from oncoframe.errors import StudyError
 from orchestration.cli.main import app
 from orchestration.settings import Settings

@@ -15,7 +15,7 @@ import pytest
 
 from assets.monitoring.verdicts import StoredVerdict, store_verdict
 from ml.registry.store import mlflow
-from ml.study import study_names
+from ml.study.definition import study_names
 from orchestration import automation
 from orchestration.champions import scored_studies
 from orchestration.pipeline import open_instance

@@ -14,10 +14,10 @@ import pytest
 from assets.clinical.contract import clinical_contract
 from assets.training.frames import FrameBuilder, FrameRequest
 from assets.training.served import served_rows
-from ml.frame import FrameColumn
-from ml.guards import refuse_late_columns, suspected_leaks
-from ml.study import load_study
-from ml.training import train
+from ml.frames.frame import FrameColumn
+from ml.frames.leakage import refuse_late_columns, suspected_leaks
+from ml.study.definition import load_study
+from ml.training.classification import train
 from oncoframe.contracts import Known
 from oncoframe.errors import StudyError
 from oncoframe.lake import Lake

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ml.report.stored import StoredModel, StoredTraining
+from ml.training.stored import StoredModel, StoredTraining
 
 #: A name that a page must not take for HTML.
 EVIL = '<img src=x onerror="alert(1)"> & co'

@@ -7,7 +7,7 @@ import pytest
 
 from assets.training.frames import FrameBuilder, FrameRequest
 from assets.training.sidecar import FRAME, read_sidecar
-from ml.frame import read_frame
+from ml.frames.frame import read_frame
 from oncoframe.contracts import Block, Contract, Feature, Known
 from oncoframe.errors import StudyError
 

@@ -8,7 +8,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from ml.calibration import calibration, fit_temperature
+from ml.evaluation.calibration import calibration, fit_temperature
 
 N, K = 1500, 4
 

@@ -10,13 +10,13 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
 
-from ml.calibration import Temperature
-from ml.challenge import Champion, challenge
-from ml.frame import Frame, Sidecar
-from ml.plan import Conformal
-from ml.report.stored import StoredModel, StoredTraining
-from ml.serving import ServedModel
-from ml.study import Study
+from ml.evaluation.calibration import Temperature
+from ml.frames.frame import Frame, Sidecar
+from ml.promotion.comparison import Champion, challenge
+from ml.serving.model import ServedModel
+from ml.study.definition import Study
+from ml.study.modelling import Conformal
+from ml.training.stored import StoredModel, StoredTraining
 from oncoframe.errors import StudyError
 
 CLASSES = ["AML, NOS", "APL"]

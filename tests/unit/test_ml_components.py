@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml.components import nearest_patients, principal_components, similarity
-from ml.design_matrix import DesignMatrix
-from ml.recipes import Input
+from ml.explain.components import nearest_patients, principal_components, similarity
+from ml.frames.design_matrix import DesignMatrix
+from ml.pipelines.recipes import Input
 
 N = 60
 

@@ -5,8 +5,8 @@ import pytest
 from mapie.classification import SplitConformalClassifier
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from ml.conformal import answered, coverage, fit_thresholds
-from ml.plan import Conformal
+from ml.evaluation.conformal import answered, coverage, fit_thresholds
+from ml.study.modelling import Conformal
 
 K = 3
 PLAN = Conformal(coverage=0.9, min_patients=10)

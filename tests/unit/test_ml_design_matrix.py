@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ml.design_matrix import design_matrix, typical_patient
-from ml.frame import Frame, FrameColumn, Sidecar
+from ml.frames.design_matrix import design_matrix, typical_patient
+from ml.frames.frame import Frame, FrameColumn, Sidecar
 from oncoframe.errors import StudyError
 from oncoframe.names import encode
 

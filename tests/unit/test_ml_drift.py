@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ml.drift import Predictions, Window, compare, write_report
-from ml.drift_verdict import DriftRule
-from ml.frame import Frame
+from ml.drift.comparison import Predictions, Window, compare, write_report
+from ml.drift.verdict import DriftRule
+from ml.frames.frame import Frame
 from oncoframe.errors import StudyError
 from orchestration.settings import PROJECT
 

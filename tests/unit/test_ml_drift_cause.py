@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ml.drift_cause import MAX_LEVELS, OTHER, Covariate, likely_causes
+from ml.drift.cause import MAX_LEVELS, OTHER, Covariate, likely_causes
 
 
 def patients(seed=1, reference=1500, current=120):

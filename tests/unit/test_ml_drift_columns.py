@@ -8,10 +8,10 @@ import pytest
 from polars.testing import assert_frame_equal
 from scipy.stats import mannwhitneyu
 
-from ml import drift_columns
-from ml.drift_columns import category_test, column_tests
-from ml.drift_pair import Pair, newcomers
-from ml.frame import Frame, FrameColumn, Sidecar
+from ml.drift import columns as drift_columns
+from ml.drift.columns import category_test, column_tests
+from ml.drift.pair import Pair, newcomers
+from ml.frames.frame import Frame, FrameColumn, Sidecar
 from oncoframe.errors import StudyError
 
 GENES = tuple(f"G{number}" for number in range(30))

@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ansari, fisher_exact, hypergeom, mannwhitneyu
 
-from ml.drift_tests import level_scores, score_test, share_test, smallest_share_p, spread_scores
+from ml.drift.two_sample import (
+    level_scores,
+    score_test,
+    share_test,
+    smallest_share_p,
+    spread_scores,
+)
 
 
 def first(m, n):

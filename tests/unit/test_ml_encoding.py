@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml.encoding import dense_encoder, encoder
+from ml.pipelines.encoding import dense_encoder, encoder
 
 N = 12
 NAN = np.nan

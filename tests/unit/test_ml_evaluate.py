@@ -8,11 +8,11 @@ import pytest
 from sklearn import metrics
 from sklearn.naive_bayes import GaussianNB
 
-from ml.bootstrap import resamples
-from ml.design_matrix import DesignMatrix
-from ml.evaluate import METRICS, evaluate
-from ml.folds import assign_folds, out_of_fold
-from ml.study import CrossValidation
+from ml.evaluation.metrics import METRICS, evaluate
+from ml.frames.design_matrix import DesignMatrix
+from ml.intervals import resamples
+from ml.study.definition import CrossValidation
+from ml.training.folds import assign_folds, out_of_fold
 
 CLASSES = np.array(["a", "b", "c"])
 

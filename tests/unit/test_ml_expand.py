@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.expand import expand, expand_matrix, expand_pandas, vector_matrix, write_expanded
-from ml.frame import Frame, FrameColumn, Sidecar
+from ml.frames.expand import expand, expand_matrix, expand_pandas, vector_matrix, write_expanded
+from ml.frames.frame import Frame, FrameColumn, Sidecar
 from oncoframe.errors import StudyError
 from oncoframe.names import decode, encode
 

@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 import shap
 
-from ml.explain import BASE, OTHERS, combine, contributions, is_explainable, reasons
-from ml.plan import Recipe
-from ml.recipes import build_recipe
+from ml.explain.shapley import BASE, OTHERS, combine, contributions, is_explainable, reasons
+from ml.pipelines.recipes import build_recipe
+from ml.study.modelling import Recipe
 from oncoframe.errors import StudyError
 
 N = 60

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from ml.evaluate import evaluate
-from ml.figures import comparison_figure, confusion_figure
+from ml.evaluation.metrics import evaluate
+from ml.figures.performance import comparison_figure, confusion_figure
 
 LONG = "AML with inv(16)(p13.1q22) or t(16;16)(p13.1;q22); CBFB-MYH11"
 

@@ -6,16 +6,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ml.explain import BASE, OTHERS
-from ml.figures_calibration import reliability_figure
-from ml.figures_classes import (
+from ml.explain.shapley import BASE, OTHERS
+from ml.figures.components import circle_figure, loadings_figure, variance_figure
+from ml.figures.performance import (
     circos_figure,
+    reliability_figure,
     similar_confusion_figure,
     similarity_order,
     strong_links,
 )
-from ml.figures_components import circle_figure, loadings_figure, variance_figure
-from ml.figures_shap import (
+from ml.figures.shapley import (
     REST,
     class_importance_figure,
     decision_figure,
@@ -23,7 +23,7 @@ from ml.figures_shap import (
     importance_figure,
     shown_patients,
 )
-from ml.figures_style import BLUE, ORANGE
+from ml.figures.style import BLUE, ORANGE
 
 THIRTY = [f"B-lymphoblastic leukaemia/lymphoma with a long name, number {i}" for i in range(30)]
 

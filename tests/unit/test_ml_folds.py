@@ -9,10 +9,10 @@ from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 
-from ml.design_matrix import DesignMatrix
-from ml.folds import NEVER, Folds, assign_folds, out_of_fold
-from ml.plan import CrossValidation, Recipe
-from ml.recipes import build_recipe
+from ml.frames.design_matrix import DesignMatrix
+from ml.pipelines.recipes import build_recipe
+from ml.study.modelling import CrossValidation, Recipe
+from ml.training.folds import NEVER, Folds, assign_folds, out_of_fold
 from oncoframe.errors import StudyError
 
 PLAN = CrossValidation(folds=5, repeats=2, seed=7)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from ml.frame import read_frame
+from ml.frames.frame import read_frame
 from oncoframe.errors import StudyError
 
 COLUMN = {

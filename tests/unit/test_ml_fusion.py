@@ -6,8 +6,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from ml.encoding import dense_encoder
-from ml.fusion import LateFusion, ModalityDropout, Stacking, performed, without
+from ml.pipelines.encoding import dense_encoder
+from ml.pipelines.modality_fusion import LateFusion, ModalityDropout, Stacking, performed, without
 
 N = 90
 VIEWS = {"dna": "snv", "rna": "expression"}

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from ml.bootstrap import Estimate
-from ml.challenge import Challenge, Comparison, GroupComparison
-from ml.gate import DriftState, Evidence, Person, judge
-from ml.plan import Promotion
+from ml.intervals import Estimate
+from ml.promotion.comparison import Challenge, Comparison, GroupComparison
+from ml.promotion.criteria import DriftState, Evidence, Person, judge
+from ml.study.modelling import Promotion
 
 RULES = Promotion(margin=0.03, max_ece=0.15, ece_margin=0.05, subgroup_margin=0.05)
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 from sklearn.tree import DecisionTreeClassifier
 
-from ml import guards
-from ml.frame import FrameColumn
-from ml.study import Guards
+from ml.frames import leakage as guards
+from ml.frames.frame import FrameColumn
+from ml.study.definition import Guards
 from oncoframe.errors import StudyError
 
 WHEN = datetime(2020, 1, 1, tzinfo=UTC)

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from ml.preprocess import (
+from ml.pipelines.preprocessing import (
     FILL_BY_MODALITY,
     AssayImputer,
     BiomarkerVarianceSelector,

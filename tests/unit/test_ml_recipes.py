@@ -6,12 +6,12 @@ import pytest
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 
-from ml.encoding import is_category, is_number, worth_storing
-from ml.folds import refuse_fitted
-from ml.plan import CLASSIFIERS, Recipe
-from ml.preprocess import RareColumnFilter
-from ml.recipes import Input, build_recipe
-from ml.samplers import ClassWeighted
+from ml.pipelines.encoding import is_category, is_number, worth_storing
+from ml.pipelines.preprocessing import RareColumnFilter
+from ml.pipelines.recipes import Input, build_recipe
+from ml.pipelines.resampling import ClassWeighted
+from ml.study.modelling import CLASSIFIERS, Recipe
+from ml.training.folds import refuse_fitted
 
 N = 40
 

@@ -6,12 +6,12 @@ import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 
-from ml.design_matrix import DesignMatrix
-from ml.folds import assign_folds
-from ml.plan import CrossValidation, Recipe, Search
-from ml.procedure import Procedure, predict_out_of_fold
-from ml.recipes import Input
-from ml.search import Searcher
+from ml.frames.design_matrix import DesignMatrix
+from ml.pipelines.recipes import Input
+from ml.study.modelling import CrossValidation, Recipe, Search
+from ml.training.folds import assign_folds
+from ml.training.procedure import Procedure, predict_out_of_fold
+from ml.training.search import Searcher
 
 N = 60
 CLASSES = np.array(["a", "b"], dtype=object)

@@ -9,13 +9,13 @@ import skops.io
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from ml.calibration import Temperature
-from ml.conformal import ClassThresholds
-from ml.encoding import is_category
-from ml.plan import CLASSIFIERS, Conformal, Recipe
-from ml.recipes import Input, build_recipe
-from ml.serving import ServedModel, load_served
-from ml.study import load_study, study_names
+from ml.evaluation.calibration import Temperature
+from ml.evaluation.conformal import ClassThresholds
+from ml.pipelines.encoding import is_category
+from ml.pipelines.recipes import Input, build_recipe
+from ml.serving.model import ServedModel, load_served
+from ml.study.definition import load_study, study_names
+from ml.study.modelling import CLASSIFIERS, Conformal, Recipe
 from oncoframe.errors import StudyError
 
 N = 60

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from ml.study import STUDIES_DIR, load_study, study_names
+from ml.study.definition import STUDIES_DIR, load_study, study_names
 from oncoframe.errors import StudyError
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ml.frame import Frame, FrameColumn, Sidecar
-from ml.plan import Subgroup, Subgroups
-from ml.subgroups import UNKNOWN, bias_table, groups_of, subgroup_table
+from ml.evaluation.subgroups import UNKNOWN, bias_table, groups_of, subgroup_table
+from ml.frames.frame import Frame, FrameColumn, Sidecar
+from ml.study.modelling import Subgroup, Subgroups
 from oncoframe.errors import StudyError
 
 N = 8

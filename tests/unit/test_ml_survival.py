@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 from sksurv.metrics import concordance_index_censored
 
-from ml.bootstrap import estimate
-from ml.design_matrix import DesignMatrix
-from ml.folds import assign_folds
-from ml.plan import CrossValidation, Recipe
-from ml.recipes import Input
-from ml.survival import Times, build_survival, concordance, out_of_fold_risks, parse_times
+from ml.frames.design_matrix import DesignMatrix
+from ml.intervals import estimate
+from ml.pipelines.recipes import Input
+from ml.study.modelling import CrossValidation, Recipe
+from ml.training.folds import assign_folds
+from ml.training.survival import Times, build_survival, concordance, out_of_fold_risks, parse_times
 from oncoframe.errors import StudyError
 
 N = 120

@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ml.study import CrossValidation, Study
-from ml.training import train
+from ml.study.definition import CrossValidation, Study
+from ml.training.classification import train
 from oncoframe.errors import StudyError
 
 N = 60

@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ml.study import Study
-from ml.training import train
+from ml.study.definition import Study
+from ml.training.classification import train
 
 N, SITES, QUARTERS = 120, 6, 4
 START = datetime(2020, 1, 1, tzinfo=UTC)

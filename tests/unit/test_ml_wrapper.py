@@ -7,8 +7,8 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.naive_bayes import GaussianNB
 
-from ml.fusion import LateFusion, ModalityDropout, Stacking
-from ml.samplers import ClassWeighted, Oversampled
+from ml.pipelines.modality_fusion import LateFusion, ModalityDropout, Stacking
+from ml.pipelines.resampling import ClassWeighted, Oversampled
 
 VIEWS = {"rna": "expression"}
 WRAPPERS = {

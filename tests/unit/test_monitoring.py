@@ -18,11 +18,11 @@ from assets.training.data_version import data_version, frame_tables
 from assets.training.frames import FrameBuilder, FrameRequest
 from assets.training.served import served_rows
 from assets.training.sidecar import frame_columns
-from ml.calibration import Temperature
-from ml.frame import read_frame
-from ml.plan import Conformal
-from ml.report.stored import StoredModel
-from ml.serving import ServedModel
+from ml.evaluation.calibration import Temperature
+from ml.frames.frame import read_frame
+from ml.serving.model import ServedModel
+from ml.study.modelling import Conformal
+from ml.training.stored import StoredModel
 
 CLINICAL = clinical_contract()
 SERVICE = "aml_who_class_v1"

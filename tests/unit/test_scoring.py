@@ -19,11 +19,11 @@ from assets.scoring.waiting import (
     scored_before,
     time_to_answer,
 )
-from ml.calibration import Temperature
-from ml.conformal import ClassThresholds
-from ml.frame import Frame, Sidecar
-from ml.plan import Conformal
-from ml.serving import ServedModel
+from ml.evaluation.calibration import Temperature
+from ml.evaluation.conformal import ClassThresholds
+from ml.frames.frame import Frame, Sidecar
+from ml.serving.model import ServedModel
+from ml.study.modelling import Conformal
 from oncoframe.errors import ContractViolation, StudyError
 
 DAY = datetime(2024, 1, 1, tzinfo=UTC)

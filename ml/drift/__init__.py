@@ -1,0 +1,1 @@
+"""Drift of new patients against those that a model was trained on."""

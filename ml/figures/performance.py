@@ -1,0 +1,353 @@
+"""Figures of a training: the confusion matrix of a model, the comparison of modality sets.
+
+    Evaluation -> confusion_figure; Evaluation per row -> comparison_figure -> matplotlib Figure
+
+Colours are readable for colour-blind people and in grey. Figures are returned, not saved.
+"""
+
+from collections.abc import Mapping, Sequence
+from textwrap import shorten, wrap
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.projections.polar import PolarAxes
+from pycirclize import Circos
+from scipy.cluster.hierarchy import leaves_list, linkage
+from scipy.spatial.distance import squareform
+
+from ml.evaluation.metrics import Evaluation
+from ml.figures.style import (
+    BLUE,
+    CYCLE,
+    FAINT,
+    GRID,
+    INK,
+    ORANGE,
+    SHARES,
+    new_figure,
+    plain,
+    wrapped,
+)
+from ml.intervals import Estimate
+
+_CELL_IN = 0.54
+#: Room for the sentences above the matrix.
+_MIN_WIDTH_IN = 11.0
+_TITLE_LETTERS_PER_IN = 7.8
+_MEAN_PATIENTS = "Small: patients, mean over the repeats of the cross-validation."
+#: Share of a row above which a cell is dark enough for white text.
+_DARK = 0.45
+#: Mean patients below which a cell stays empty.
+_VISIBLE_PATIENTS = 0.3
+_ONE_PERCENT = 0.01
+
+
+def confusion_figure(evaluation: Evaluation, *, title: str, subtitle: str) -> Figure:
+    """Confusion matrix, one row per true class from the largest to the smallest.
+
+    A cell shows the share of its row in percent and below it the patients, both means over the
+    repeats; at the right stand precision, recall and F1 of the class.
+    """
+    order = sorted(
+        range(len(evaluation.classes)), key=lambda i: (-evaluation.classes[i].support, i)
+    )
+    counts = evaluation.confusion[np.ix_(order, order)]
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    k = len(order)
+    width, height = max(4.3 + k * _CELL_IN + 2.9, _MIN_WIDTH_IN), 2.0 + k * _CELL_IN
+    figure = Figure(figsize=(width, height), facecolor="white")
+    side = k * _CELL_IN
+    axes = figure.add_axes((4.3 / width, 0.6 / height, side / width, side / height))
+    axes.pcolormesh(shares, cmap=SHARES, vmin=0, vmax=1, edgecolors=GRID, linewidth=0.8)
+    axes.set(xlim=(0, k), ylim=(k, 0))
+    for row, column in np.argwhere(counts >= _VISIBLE_PATIENTS):
+        _write_cell(axes, row, column, shares[row, column], counts[row, column])
+    for spine in axes.spines.values():
+        spine.set_color(FAINT)
+    _name_classes(axes, [evaluation.classes[i].name for i in order])
+    _class_columns(axes, evaluation, order)
+    _words(figure, title, subtitle, f"Large: % of the patients of the row. {_MEAN_PATIENTS}")
+    return figure
+
+
+def _write_cell(axes: Axes, row: int, column: int, share: float, patients: float) -> None:
+    colour = "white" if share > _DARK else INK
+    at = column + 0.5
+    percent = f"{100 * share:.0f}" if share >= _ONE_PERCENT else "<1"
+    axes.text(
+        at, row + 0.4, percent, ha="center", va="center", fontsize=10.5, color=colour
+    )  # fmt: skip
+    axes.text(
+        at, row + 0.76, f"{patients:.1f}".removesuffix(".0"),
+        ha="center", va="center", fontsize=6.5, color=colour, alpha=0.85,
+    )  # fmt: skip
+
+
+def _name_classes(axes: Axes, names: list[str]) -> None:
+    """Full names at the left; the columns carry their numbers."""
+    middles = np.arange(len(names)) + 0.5
+    numbers = [str(i + 1) for i in range(len(names))]
+    axes.set_yticks(middles, ["\n".join(wrap(name, 42)) for name in names], fontsize=9, color=INK)
+    axes.set_xticks(middles, numbers, fontsize=9, color=INK)
+    axes.tick_params(length=0, pad=24, axis="y")
+    axes.tick_params(length=0, pad=2, axis="x", top=True, labeltop=True, labelbottom=False)
+    axes.set_xlabel("Predicted class, numbered as the rows", fontsize=9, color=FAINT, labelpad=6)
+    axes.xaxis.set_label_position("top")
+    for middle, number in zip(middles, numbers, strict=True):
+        axes.annotate(
+            number, (0, middle), xytext=(-8, 0), textcoords="offset points",
+            ha="right", va="center", fontsize=9, color=FAINT,
+        )  # fmt: skip
+
+
+def _class_columns(axes: Axes, evaluation: Evaluation, order: list[int]) -> None:
+    """Patients, precision, recall and F1 of each class, right of the matrix."""
+    k = len(order)
+    for j, head in enumerate(("patients", "precision", "recall", "F1")):
+        at = k + 1.05 + 1.25 * j
+        axes.text(at, -0.18, head, ha="center", va="bottom", fontsize=8.5, color=FAINT)
+        for row, i in enumerate(order):
+            result = evaluation.classes[i]
+            cells = (
+                str(result.support),
+                *(f"{e.value:.2f}" for e in (result.precision, result.recall, result.f1)),
+            )
+            axes.text(
+                at, row + 0.5, cells[j],
+                ha="center", va="center", fontsize=9.5, color=INK,
+            )  # fmt: skip
+
+
+def comparison_figure(
+    evaluations: Mapping[str, Evaluation],
+    *,
+    title: str,
+    subtitle: str,
+    majority_share: float,
+) -> Figure:
+    """Accuracy and macro F1 of each row with 95 % intervals, rows from top to bottom.
+
+    Parameters
+    ----------
+    evaluations
+        Row name (a modality set) -> its evaluation; all of the same patients and folds.
+    majority_share
+        Accuracy of always naming the most frequent class; drawn as a reference, as is its macro
+        F1, which follows from it and the number of classes.
+    """
+    rows_in = 0.46 * len(evaluations)
+    width, height = 12.2, 2.2 + rows_in
+    figure = Figure(figsize=(width, height), facecolor="white")
+    classes = len(next(iter(evaluations.values())).classes)
+    panels = (
+        ("accuracy", "Accuracy", BLUE, majority_share),
+        ("macro_f1", "Macro F1", ORANGE, 2 * majority_share / (1 + majority_share) / classes),
+    )
+    for i, (metric, name, colour, reference) in enumerate(panels):
+        left_in = 1.45 + 5.35 * i
+        axes = figure.add_axes(
+            (left_in / width, 0.85 / height, 3.5 / width, rows_in / height), title=name
+        )
+        estimates = {row: evaluation.metrics[metric] for row, evaluation in evaluations.items()}
+        _estimates_panel(axes, estimates, colour, reference)
+        axes.title.set(fontsize=10.5, color=INK, weight="bold", position=(0, 1), ha="left")
+        if i:
+            axes.set_yticklabels([])
+    _words(figure, title, subtitle, "Dashed: always naming the most frequent class.")
+    return figure
+
+
+def _estimates_panel(
+    axes: Axes, estimates: Mapping[str, Estimate], colour: str, reference: float
+) -> None:
+    axes.set(xlim=(0, 1), ylim=(len(estimates) - 0.5, -0.5))
+    axes.axvline(reference, color=FAINT, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+    for row, estimate in enumerate(estimates.values()):
+        axes.plot(
+            [estimate.low, estimate.high], [row, row],
+            color=colour, linewidth=5, alpha=0.28, solid_capstyle="round", zorder=2,
+        )  # fmt: skip
+        axes.plot(estimate.value, row, "o", color=colour, markersize=7.5, zorder=3)
+        axes.text(1.04, row, f"{estimate.value:.3f}", va="center", fontsize=9.5, color=INK)
+        axes.text(
+            1.19, row, f"{estimate.low:.3f} to {estimate.high:.3f}",
+            va="center", fontsize=8.5, color=FAINT,
+        )  # fmt: skip
+    axes.set_yticks(range(len(estimates)), list(estimates), fontsize=10, color=INK)
+    axes.set_xticks(np.linspace(0, 1, 6))
+    axes.tick_params(axis="x", labelsize=8.5, labelcolor=FAINT, length=0)
+    axes.tick_params(axis="y", length=0, pad=8)
+    axes.grid(axis="x", color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side == "bottom")
+        spine.set_color(GRID)
+
+
+def _words(figure: Figure, title: str, subtitle: str, footnote: str) -> None:
+    width, height = figure.get_size_inches()
+    left = 0.3 / width
+    title = shorten(title, int(_TITLE_LETTERS_PER_IN * width), placeholder=" ...")
+    figure.text(left, 1 - 0.38 / height, title, fontsize=14, color=INK, weight="bold", va="center")
+    figure.text(left, 1 - 0.68 / height, subtitle, fontsize=9.5, color=FAINT, va="center")
+    figure.text(left, 0.26 / height, footnote, fontsize=8.5, color=FAINT, va="center")
+
+
+_COLOURS = (ORANGE, BLUE)
+_MARKERS = ("s", "o")
+
+
+def reliability_figure(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
+    """Reliability curves of the most probable class, with 95 % intervals.
+
+    Parameters
+    ----------
+    curves
+        Name of the curve -> bins of ``patients``, ``confidence`` and ``accuracy`` (value, low,
+        high); at most two curves.
+    """
+    figure = new_figure(6.2, 5.6)
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=(0, (4, 3)), label="calibrated")
+    for (name, bins), colour, marker in zip(curves.items(), _COLOURS, _MARKERS, strict=False):
+        known = [row for row in bins if None not in row["accuracy"]]
+        sure = [row["confidence"] for row in known]
+        value, low, high = zip(*(row["accuracy"] for row in known), strict=True)
+        axes.vlines(sure, low, high, color=colour, linewidth=4, alpha=0.22)
+        axes.plot(sure, value, color=colour, marker=marker, markersize=6, linewidth=1.6, label=name)
+    axes.set(
+        xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal",
+        xlabel="Mean probability of the predicted class", ylabel="Share predicted correctly",
+    )  # fmt: skip
+    plain(axes, grid="y")
+    axes.legend(loc="lower right", frameon=False, fontsize=9)
+    return figure
+
+
+#: Links that are weaker are not drawn.
+LINK_FLOOR = 0.1
+_CELL_IN = 0.34
+_NAME_LETTERS = 44
+#: Share of a row above which a cell is dark enough for white text.
+_DARK = 0.55
+_VISIBLE = 0.005
+_FEWEST_TO_ORDER = 3
+
+
+def similarity_order(links: np.ndarray) -> np.ndarray:
+    """(k,) order of the classes in which similar ones stand side by side.
+
+    Average linkage on one less the mean share of links in both directions, leaves in the order
+    that keeps neighbours closest.
+
+    References
+    ----------
+    Bar-Joseph Z et al. Fast optimal leaf ordering for hierarchical clustering. Bioinformatics
+    2001;17:S22.
+    """
+    k = len(links)
+    if k < _FEWEST_TO_ORDER:
+        return np.arange(k)
+    distance = 1 - (links + links.T) / 2
+    np.fill_diagonal(distance, 0)
+    tree = linkage(squareform(distance, checks=False), method="average", optimal_ordering=True)
+    return np.asarray(leaves_list(tree))
+
+
+def strong_links(
+    classes: Sequence[str], links: np.ndarray, *, floor: float = LINK_FLOOR
+) -> list[tuple[str, str, float]]:
+    """From, to and share of every link between two classes that is drawn, strongest first."""
+    found = [
+        (classes[i], classes[j], float(links[i, j]))
+        for i, j in np.argwhere(links >= floor)
+        if i != j
+    ]
+    return sorted(found, key=lambda link: (-link[2], link[0], link[1]))
+
+
+def circos_figure(classes: Sequence[str], links: np.ndarray, order: np.ndarray) -> Figure:
+    """Similarity of classes: a ribbon leaves each class for those its patients lie next to.
+
+    Parameters
+    ----------
+    classes : (k,) names
+    links : (k, k) array
+        Share of the nearest neighbours of the patients of a class (row) that are of another.
+    order : (k,) array of int
+        Classes around the circle.
+
+    Returns
+    -------
+    Figure; the first part of a sector holds what leaves it (a class of its own kind leaves
+    nothing), the rest what arrives. A ribbon is as wide as its share and has the colour of the
+    class that it leaves.
+    """
+    shown = np.where((links >= LINK_FLOOR) & ~np.eye(len(links), dtype=bool), links, 0.0)
+    sizes = 1.0 + shown.sum(axis=0)
+    names = [str(i) for i in order]
+    colours = {i: CYCLE[at % len(CYCLE)] for at, i in enumerate(order)}
+    circos = Circos(
+        {name: float(sizes[int(name)]) for name in names},
+        space=1.5 if len(names) > 1 else 0,
+    )
+    for sector in circos.sectors:
+        i = int(sector.name)
+        sector.add_track((94, 100)).axis(fc=colours[i], ec="white", lw=0.6)
+        lines = wrap(classes[i], 26)
+        text = "\n".join([*lines[:2], "..."] if len(lines) > 3 else lines)  # noqa: PLR2004
+        sector.text(text, r=103, orientation="vertical", size=8.5, color=INK)
+    leaves, arrives = np.zeros(len(links)), np.ones(len(links))
+    for i in order:
+        # Ribbons leave in the order of the circle, so that few cross.
+        for j in (j for j in order if shown[i, j]):
+            share = shown[i, j]
+            circos.link(
+                (str(i), leaves[i], leaves[i] + share),
+                (str(j), arrives[j] + share, arrives[j]),
+                color=colours[i], alpha=0.62, lw=0.3, ec="white",
+            )  # fmt: skip
+            leaves[i] += share
+            arrives[j] += share
+    figure = Figure(figsize=(10.4, 10.4), facecolor="white")
+    axes = figure.add_axes((0.19, 0.19, 0.62, 0.62), projection="polar")
+    if isinstance(axes, PolarAxes):
+        circos.plotfig(ax=axes)
+    return figure
+
+
+def similar_confusion_figure(
+    classes: Sequence[str], confusion: np.ndarray, order: np.ndarray
+) -> Figure:
+    """Confusion matrix whose rows and columns stand in the order of similarity.
+
+    A cell shows the share of its row in percent; columns carry the numbers of the rows.
+    """
+    counts = confusion[np.ix_(order, order)]
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-12)
+    k = len(order)
+    names = wrapped([classes[i] for i in order], _NAME_LETTERS)
+    side = max(k * _CELL_IN, 2.2)
+    figure = new_figure(side + 3.9, side + 0.8)
+    axes = figure.add_subplot()
+    axes.pcolormesh(shares, cmap=SHARES, vmin=0, vmax=1, edgecolors=GRID, linewidth=0.6)
+    axes.set(xlim=(0, k), ylim=(k, 0), aspect="equal")
+    for row, column in np.argwhere(shares >= _VISIBLE):
+        share = shares[row, column]
+        axes.text(
+            column + 0.5, row + 0.52, f"{100 * share:.0f}", ha="center", va="center",
+            fontsize=8.5, color="white" if share > _DARK else INK,
+        )  # fmt: skip
+    middles = np.arange(k) + 0.5
+    size = 8.5 if max(name.count("\n") for name in names) == 0 else 7.2
+    numbered = [f"{name}  {i + 1}" for i, name in enumerate(names)]
+    axes.set_yticks(middles, numbered, fontsize=size, color=INK)
+    axes.set_xticks(middles, [str(i + 1) for i in range(k)], fontsize=8.5, color=INK)
+    axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
+    axes.set_xlabel("Predicted class, numbered as the rows", fontsize=9.5, color=FAINT)
+    axes.xaxis.set_label_position("top")
+    for spine in axes.spines.values():
+        spine.set_color(FAINT)
+    return figure

@@ -1,0 +1,107 @@
+"""Figures of a training as files beside its tables: what the tracker shows of a model.
+
+files of ml.training.artifacts -> draw_training, draw_model -> PNG files in the same folder
+
+The report draws the same figures from the same files, with the names of the clinic.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from matplotlib.figure import Figure
+
+from ml.figures.components import circle_figure, loadings_figure, variance_figure
+from ml.figures.performance import (
+    circos_figure,
+    reliability_figure,
+    similar_confusion_figure,
+    similarity_order,
+)
+from ml.figures.shapley import class_importance_figure, decision_figure, importance_figure
+from ml.figures.shapley import shown_patients as shown
+
+_DPI = 110
+
+
+def draw_training(folder: Path) -> None:
+    """Draw similarity and components of the cohort into the folder of a training."""
+    similarity = json.loads((folder / "similarity.json").read_text("utf-8"))
+    links = np.asarray(similarity["links"], dtype=np.float64)
+    _save(circos_figure(similarity["classes"], links, similarity_order(links)), folder, "circos")
+    components = json.loads((folder / "components.json").read_text("utf-8"))
+    _save(variance_figure(components["cumulative"]), folder, "variance")
+    loadings = pl.read_parquet(folder / "loadings.parquet")
+    _save(loadings_figure(loadings), folder, "loadings")
+    if loadings["component"].n_unique() > 1:
+        _save(circle_figure(loadings, short_name), folder, "correlation_circle")
+
+
+def draw_model(folder: Path, links: np.ndarray) -> None:
+    """Draw calibration, confusion and Shapley values of a model into its folder.
+
+    Parameters
+    ----------
+    folder
+        Files of the model; what it does not have is not drawn.
+    links : (k, k) array
+        Similarity of the classes, which orders them.
+    """
+    confusion = json.loads((folder / "confusion.json").read_text("utf-8"))
+    counts = np.asarray(confusion["confusion"], dtype=np.float64)
+    figure = similar_confusion_figure(confusion["classes"], counts, similarity_order(links))
+    _save(figure, folder, "confusion_by_similarity")
+    if (folder / "calibration.json").is_file():
+        found = json.loads((folder / "calibration.json").read_text("utf-8"))
+        curves = {"as the model gives them": "before", "recalibrated": "after"}
+        bins = {name: found[key]["reliability"] for name, key in curves.items()}
+        _save(reliability_figure(bins), folder, "reliability")
+    if (folder / "importance.parquet").is_file():
+        importance = pl.read_parquet(folder / "importance.parquet")
+        _save(importance_figure(importance, short_name), folder, "importance")
+        _save(class_importance_figure(importance, short_name), folder, "importance_by_class")
+        _draw_decisions(folder)
+
+
+def short_name(feature: str) -> str:
+    """Feature without its table."""
+    return feature.partition("__")[2] or feature
+
+
+def _draw_decisions(folder: Path) -> None:
+    """One decision plot per class, numbered in the order of their names."""
+    answers = first_answers(pl.read_parquet(folder / "predictions.parquet")).sort("patient_id")
+    by_class = pl.read_parquet(folder / "shap.parquet").partition_by("class", as_dict=True)
+    for number, ((label,), shap) in enumerate(sorted(by_class.items()), start=1):
+        own = answers.filter(pl.col("label") == label)
+        own = own.filter(pl.col("patient_id").is_in(shap["patient_id"].unique().to_list()))
+        recognised = (own["predicted"] == label).to_numpy()
+        drawn = shown(own["patient_id"].to_list(), recognised)
+        if len(drawn):
+            ids = own["patient_id"].gather(drawn).to_list()
+            figure = decision_figure(shap, ids, recognised[drawn], short_name)
+            figure.suptitle(str(label), fontsize=9)
+            _save(figure, folder, f"decision_{number:02d}")
+
+
+def first_answers(predictions: pl.DataFrame) -> pl.DataFrame:
+    """``patient_id``, ``label``, ``predicted`` and its probability ``p`` in the first repeat.
+
+    Parameters
+    ----------
+    predictions
+        ``predictions.parquet`` of a model.
+    """
+    first = predictions.filter(pl.col("repeat") == 0)
+    columns = [name for name in first.columns if name.startswith("p[")]
+    values = first.select(columns).to_numpy()
+    best = values.argmax(axis=1)
+    return first.select("patient_id", "label").with_columns(
+        predicted=pl.Series([columns[i][2:-1] for i in best], dtype=pl.String),
+        p=pl.Series(values[np.arange(len(values)), best], dtype=pl.Float64),
+    )
+
+
+def _save(figure: Figure, folder: Path, name: str) -> None:
+    figure.savefig(folder / f"{name}.png", dpi=_DPI, bbox_inches="tight", pad_inches=0.1)

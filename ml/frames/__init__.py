@@ -1,0 +1,1 @@
+"""Training frames on disk, as matrices, and what may not get into them."""

@@ -1,0 +1,1 @@
+"""Recipes: sklearn pipelines from a design matrix to class probabilities."""

@@ -1,0 +1,1 @@
+"""Whether a challenger may become the champion of its study."""

@@ -1,0 +1,255 @@
+"""The gate: what must hold before a candidate becomes the champion of its study.
+
+    Challenge, guards of the frames, shuffled labels, drift, approver, reason -> judge -> Conditions
+
+Pure. Every condition is evaluated, so that all that failed is listed at once. What a number must
+reach stands in the study file (:class:`ml.study.modelling.Promotion`).
+
+References
+----------
+Piaggio G et al. Reporting of noninferiority and equivalence randomized trials. JAMA
+2012;308:2594: the lower end of the interval of the difference is held against the margin.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scipy.stats import norm
+
+from ml.intervals import CONFIDENCE, Estimate
+from ml.promotion.comparison import COMPARED, Challenge
+from ml.study.modelling import Promotion
+
+#: Area under the ROC curve of a model that knows nothing, and how far above it shuffled labels
+#: must be to speak of a leak: small deviations are the luck of one shuffle.
+CHANCE, CHANCE_MARGIN = 0.5, 0.05
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition of the gate, and in a sentence what was found."""
+
+    name: str
+    passed: bool
+    sentence: str
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return {"name": self.name, "passed": self.passed, "sentence": self.sentence}
+
+
+@dataclass(frozen=True)
+class DriftState:
+    """Newest verdict on the current patients against the challenger's frame, in a sentence too."""
+
+    drifted: bool
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who promotes, and why.
+
+    Parameters
+    ----------
+    approver
+        The name that was given.
+    signed_in
+        User that the MLflow server knows; None where no server checks anybody.
+    approvers
+        Who has the role.
+    reason
+        In words.
+    accepts_suspects
+        Says of the columns suspected to leak that they define their class.
+    """
+
+    approver: str
+    signed_in: str | None
+    approvers: Sequence[str]
+    reason: str
+    accepts_suspects: bool = False
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a candidate is judged by.
+
+    Parameters
+    ----------
+    challenge
+        Against the champion.
+    guards, champion_guards
+        Section ``guards`` of the sidecars of both frames; the champion's is empty without one.
+    permuted
+        Rows of the evaluation on shuffled labels.
+    drift
+        None where nobody looked.
+    files_hold
+        Whether the candidate's files are those that were registered.
+    is_champion
+        Whether the candidate's training is that of the champion already.
+    """
+
+    challenge: Challenge
+    guards: Mapping[str, Any]
+    champion_guards: Mapping[str, Any]
+    permuted: Sequence[Mapping[str, Any]]
+    drift: DriftState | None
+    files_hold: bool
+    is_champion: bool
+
+
+def judge(evidence: Evidence, person: Person, rules: Promotion) -> tuple[Condition, ...]:
+    """All conditions of a promotion, passed or not.
+
+    Parameters
+    ----------
+    evidence
+        On the candidate.
+    person
+        Who wants it promoted.
+    rules
+        Section ``promotion`` of the study.
+    """
+    return (
+        _candidate(evidence),
+        _metrics(evidence.challenge, rules),
+        _calibration(evidence.challenge, rules),
+        _subgroups(evidence.challenge, rules),
+        _leakage(evidence, person),
+        _shuffled_labels(evidence.permuted),
+        _drift(evidence),
+        *judge_person(person),
+    )
+
+
+def judge_person(person: Person) -> tuple[Condition, ...]:
+    """The conditions on who promotes, which a rollback has to meet, too."""
+    is_given = bool(person.reason.strip())
+    said = "A reason is given." if is_given else "No reason is given."
+    return (_approver(person), Condition("reason", is_given, said))
+
+
+def _candidate(evidence: Evidence) -> Condition:
+    if not evidence.files_hold:
+        sentence = "The candidate's files are not those that were registered."
+    elif evidence.is_champion:
+        sentence = "The candidate is the champion already."
+    else:
+        sentence = "The candidate's files are those that were registered."
+    return Condition("candidate", evidence.files_hold and not evidence.is_champion, sentence)
+
+
+def _metrics(challenge: Challenge, rules: Promotion) -> Condition:
+    rival = "the champion" if challenge.has_champion else "the most frequent class"
+    passed, said = True, []
+    for name in COMPARED:
+        apart = challenge.overall.difference[name]
+        # To know more than the most frequent class is what a first model is for.
+        must_win = not challenge.has_champion and name == "macro_f1"
+        limit = 0.0 if must_win else -rules.margin
+        holds = apart.low > limit if must_win else apart.low >= limit
+        passed = passed and holds
+        need = f"needs {'above' if must_win else 'at least'} {limit:+.3f}"
+        said.append(f"{name.replace('_', ' ')} {_interval(apart)} ({need})")
+    sentence = (
+        f"Against {rival} on {challenge.overall.patients} patients, lower end of the interval: "
+        f"{'; '.join(said)}."
+    )
+    return Condition("metrics", passed, sentence)
+
+
+def _calibration(challenge: Challenge, rules: Promotion) -> Condition:
+    own, other = challenge.overall.ece_challenger, challenge.overall.ece_champion
+    passed = own <= rules.max_ece
+    sentence = f"Calibration error {own:.3f} (at most {rules.max_ece:.3f}"
+    if other is not None:
+        passed = passed and own <= other + rules.ece_margin
+        sentence += f"; the champion's is {other:.3f}, at most {rules.ece_margin:.3f} more"
+    return Condition("calibration", passed, f"{sentence}).")
+
+
+def _subgroups(challenge: Challenge, rules: Promotion) -> Condition:
+    worse = [
+        f"{group.grouping} {group.group} ({group.patients} patients) {_interval(group.difference)}"
+        for group in challenge.groups
+        if group.difference.value < -rules.subgroup_margin and group.difference.high < 0
+    ]
+    if worse:
+        return Condition("subgroups", False, f"Served worse: {'; '.join(worse)}.")
+    n = len(challenge.groups)
+    return Condition(
+        "subgroups", True, f"None of {n} subgroups of enough patients is served worse."
+    )
+
+
+def _leakage(evidence: Evidence, person: Person) -> Condition:
+    if "verdict" not in evidence.guards:
+        return Condition("leakage", False, "The guards did not look at the candidate's frame.")
+    before = {row["column"] for row in evidence.champion_guards.get("suspected_leakage", [])}
+    new = [
+        f"{row['column']} tells {row['label']} (AUC {row['auc']:.3f})"
+        for row in evidence.guards.get("suspected_leakage", [])
+        if row["column"] not in before
+    ]
+    if not new:
+        return Condition("leakage", True, "No column is newly suspected to leak the label.")
+    listed = f"suspected to leak the label: {'; '.join(new)}"
+    if person.accepts_suspects:
+        return Condition("leakage", True, f"Accepted by {person.approver}, though {listed}.")
+    return Condition(
+        "leakage", False,
+        f"Columns are {listed}. If each defines its class, say so: --accept-suspects.",
+    )  # fmt: skip
+
+
+def _shuffled_labels(permuted: Sequence[Mapping[str, Any]]) -> Condition:
+    """Of many shuffles some are above chance by luck; the interval is widened for their number."""
+    name = "shuffled_labels"
+    if not permuted:
+        return Condition(name, False, "The labels were never shuffled (permuted_labels is 0).")
+    tail = (1 - CONFIDENCE) / 2
+    wider = float(norm.isf(tail / len(permuted)) / norm.isf(tail))
+    above = []
+    for row in permuted:
+        value, low, high = row["auroc"]
+        lowest = value - wider * (value - low)
+        # Turned so that NaN, which could not be measured, does not pass.
+        if not (value <= CHANCE + CHANCE_MARGIN or lowest <= CHANCE):
+            above.append(f"{row['modalities']} AUROC {value:.3f} [{low:.3f}, {high:.3f}]")
+    if above:
+        return Condition(name, False, f"Shuffled labels are told above chance: {'; '.join(above)}.")
+    return Condition(name, True, f"None of {len(permuted)} shuffles is told above chance.")
+
+
+def _drift(evidence: Evidence) -> Condition:
+    if evidence.drift is not None:
+        return Condition("drift", not evidence.drift.drifted, evidence.drift.sentence)
+    sentence = "Whether the patients of today drifted from the candidate's frame is not known"
+    if evidence.challenge.has_champion:
+        return Condition("drift", False, f"{sentence}.")
+    return Condition("drift", True, f"{sentence}; nobody was scored before the first champion.")
+
+
+def _approver(person: Person) -> Condition:
+    name = person.approver.strip()
+    if not name:
+        return Condition("approver", False, "No approver is named.")
+    if person.signed_in is not None and person.signed_in != name:
+        return Condition(
+            "approver", False,
+            f"{name} is named, but {person.signed_in} is signed in to the MLflow server.",
+        )  # fmt: skip
+    if name not in person.approvers:
+        listed = ", ".join(person.approvers) or "nobody"
+        return Condition(
+            "approver", False, f"{name} does not have the role approver, which {listed} has."
+        )
+    checked = "as the MLflow server confirms" if person.signed_in else "as named; no server checks"
+    return Condition("approver", True, f"{name} has the role approver, {checked}.")
+
+
+def _interval(estimate: Estimate) -> str:
+    return f"{estimate.value:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]"

@@ -1,0 +1,1 @@
+"""Studies: what is predicted for whom from what, and how it is modelled."""

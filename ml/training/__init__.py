@@ -1,0 +1,1 @@
+"""Cross-validation of a study, and what it leaves behind."""
