@@ -9,7 +9,10 @@ worker process may load them all.
 from dataclasses import dataclass
 
 from assets.expression import quantification
-from assets.genomics import cnv, fusion, snv, sv
+from assets.genomics.cnv import reader as cnv
+from assets.genomics.fusion import reader as fusion
+from assets.genomics.snv import reader as snv
+from assets.genomics.sv import reader as sv
 from assets.imaging import ct
 from oncoframe.contracts import Contract, Modality
 from oncoframe.extraction import Extractor

@@ -24,7 +24,9 @@ import numpy as np
 import polars as pl
 
 from assets.expression import quantification
-from assets.genomics import cnv, snv, sv
+from assets.genomics.cnv import reader as cnv
+from assets.genomics.snv import reader as snv
+from assets.genomics.sv import reader as sv
 
 GENES = 60_000
 #: Different count files; more patients read them again, which the reader does not notice.

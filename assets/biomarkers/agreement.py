@@ -15,9 +15,9 @@ import polars as pl
 from assets.biomarkers.contract import CONTRACT, EVIDENCE
 from assets.clinical.contract import clinical_contract
 from assets.clinical.publish import LABELS
-from assets.genomics import snv
-from assets.genomics.panel import load_panel
-from assets.genomics.panel_rules import Source
+from assets.genomics.panel.entries import load_panel
+from assets.genomics.panel.rules import Source
+from assets.genomics.snv import reader as snv
 from oncoframe.contracts import Contract
 from oncoframe.errors import StudyError
 from oncoframe.lake import Lake, latest_rows

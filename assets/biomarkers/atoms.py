@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import cached_property
 
 from assets.biomarkers.contract import ARMS
-from assets.genomics.panel_rules import Finding, Panel, Source
+from assets.genomics.panel.rules import Finding, Panel, Source
 
 COMPLEX, MONOSOMAL = "complex", "monosomal"
 DELETED, AMPLIFIED = "deleted", "amplified"

@@ -5,8 +5,8 @@ panel.yaml -> CONTRACT -> lake schema, Feast view, feature dictionary
 
 import polars as pl
 
-from assets.genomics.panel import load_panel
-from assets.genomics.panel_rules import Entry, Expression, Source
+from assets.genomics.panel.entries import load_panel
+from assets.genomics.panel.rules import Entry, Expression, Source
 from oncoframe.contracts import Contract, Feature
 
 TABLE = "biomarkers"
@@ -28,7 +28,7 @@ UNREADABLE, UNREAD = "karyotype_unreadable", "karyotype_unread_items"
 
 _COUNT, _FLAG, _NUMBER, _TEXT = pl.Int32(), pl.Boolean(), pl.Float64(), pl.String()
 
-#: Numbers of a karyotype, in the order of :class:`assets.genomics.cytogenetics.KaryotypeCounts`.
+#: Numbers of a karyotype, in the order of :class:`assets.genomics.karyotype.cytogenetics.KaryotypeCounts`.
 KARYOTYPE_FEATURES = (
     Feature("karyotype_modal_number", _COUNT, "1",
             "chromosomes per cell of the largest abnormal clone"),

@@ -3,8 +3,8 @@
 panel -> Markdown rows -> the part of a document between two marks
 """
 
-from assets.genomics.hotspots import VariantRule
-from assets.genomics.panel_rules import Entry, Expression, Finding, Panel, Rule
+from assets.genomics.panel.hotspots import VariantRule
+from assets.genomics.panel.rules import Entry, Expression, Finding, Panel, Rule
 from oncoframe.errors import WrongFormat
 
 BEGIN, END = "<!-- panel: begin -->", "<!-- panel: end -->"

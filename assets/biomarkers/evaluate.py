@@ -12,8 +12,8 @@ import polars as pl
 
 from assets.biomarkers.atoms import ARM_FINDINGS, Atoms, column
 from assets.biomarkers.contract import EVIDENCE
-from assets.genomics.panel_rules import Combination, Entry, Expression, Finding, Rule, Source
-from assets.genomics.panel_rules import findings as findings_of
+from assets.genomics.panel.rules import Combination, Entry, Expression, Finding, Rule, Source
+from assets.genomics.panel.rules import findings as findings_of
 
 
 def evaluate(answers: pl.DataFrame, atoms: Atoms) -> pl.DataFrame:

@@ -10,10 +10,10 @@ import polars as pl
 
 from assets.biomarkers.atoms import COMPLEX, MONOSOMAL, Atoms, column
 from assets.biomarkers.contract import KARYOTYPE_FEATURES, UNREAD, UNREADABLE
-from assets.genomics.cytogenetics import gained, karyotype_counts, lost, region
-from assets.genomics.iscn import Karyotype, Unreadable, parse_karyotype
-from assets.genomics.panel_rules import Source
-from assets.genomics.rearrangements import pattern
+from assets.genomics.karyotype.cytogenetics import gained, karyotype_counts, lost, region
+from assets.genomics.karyotype.iscn import Karyotype, Unreadable, parse_karyotype
+from assets.genomics.karyotype.rearrangements import pattern
+from assets.genomics.panel.rules import Source
 
 _SIZE = len(KARYOTYPE_FEATURES)
 

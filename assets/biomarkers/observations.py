@@ -15,10 +15,11 @@ import numpy as np
 import polars as pl
 
 from assets.biomarkers.atoms import AMPLIFIED, DELETED, Atoms, column
-from assets.genomics import fusion, snv
-from assets.genomics.cnv_features import GAINED_MIN_RATIO, LOST_MAX_RATIO
-from assets.genomics.cytogenetics import Region, region
-from assets.genomics.panel_rules import Source
+from assets.genomics.cnv.features import GAINED_MIN_RATIO, LOST_MAX_RATIO
+from assets.genomics.fusion import reader as fusion
+from assets.genomics.karyotype.cytogenetics import Region, region
+from assets.genomics.panel.rules import Source
+from assets.genomics.snv import reader as snv
 
 #: Share of the measured bands of a chromosome from which the whole chromosome counts as changed.
 WHOLE_CHROMOSOME_SHARE = 0.8

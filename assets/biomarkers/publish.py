@@ -22,8 +22,8 @@ from assets.biomarkers.evaluate import evaluate
 from assets.biomarkers.karyotypes import karyotype_answers
 from assets.clinical.contract import clinical_contract
 from assets.extractors import EXTRACTORS
-from assets.genomics.panel import load_panel
-from assets.genomics.panel_rules import Source
+from assets.genomics.panel.entries import load_panel
+from assets.genomics.panel.rules import Source
 from oncoframe.contracts import UTC_TIME, WITHDRAWN, Contract, Modality
 from oncoframe.lake import Lake, latest_rows
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.genomics.panel import load_panel
+from assets.genomics.panel.entries import load_panel
 from assets.training.sidecar import FRAME, SIDECAR
 from ml.report.patient import patient_report
 from ml.report.study import study_report

@@ -58,7 +58,7 @@ def document(
     Example: oncoframe biomarkers document docs/biomarkers.md
     """
     from assets.biomarkers.document import with_panel
-    from assets.genomics.panel import load_panel
+    from assets.genomics.panel.entries import load_panel
 
     with command(as_json=False) as output:
         text = with_panel(file.read_text(encoding="utf-8"), load_panel())

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from assets.genomics.fusion import CONTRACT as FUSION
-from assets.genomics.snv import CONTRACT as SNV
+from assets.genomics.fusion.reader import CONTRACT as FUSION
+from assets.genomics.snv.reader import CONTRACT as SNV
 from feature_repo.client import OVERRIDES, apply, open_store
 from oncoframe.errors import SettingsError
 

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from assets.genomics.fusion import CONTRACT as FUSION
+from assets.genomics.fusion.reader import CONTRACT as FUSION
 from assets.training.defs import frame_builder
 from assets.training.frames import FrameRequest
 from feature_repo.client import apply

@@ -10,7 +10,7 @@ import pytest
 from assets.catalog import service_contracts
 from assets.clinical.contract import clinical_contract
 from assets.expression.quantification import CONTRACT as EXPRESSION
-from assets.genomics.fusion import CONTRACT as FUSION
+from assets.genomics.fusion.reader import CONTRACT as FUSION
 from assets.training import defs as glue
 from assets.training.data_version import data_version
 from assets.training.defs import frame_builder

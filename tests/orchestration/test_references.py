@@ -2,7 +2,7 @@
 
 import pytest
 
-from assets.genomics import sv
+from assets.genomics.sv import reader as sv
 from oncoframe.errors import FileMissing
 from oncoframe.reference import active
 from oncoframe.reference.active import reference_for

@@ -9,10 +9,11 @@ import polars as pl
 import pytest
 
 from assets.expression import quantification
-from assets.genomics import fusion, snv
-from assets.genomics.allele_reads import with_allele_reads
-from assets.genomics.tumour import tumour_sample
-from assets.genomics.vcf import read_vcf, sample_records
+from assets.genomics.fusion import reader as fusion
+from assets.genomics.snv import reader as snv
+from assets.genomics.snv.allele_reads import with_allele_reads
+from assets.genomics.vcf.records import read_vcf, sample_records
+from assets.genomics.vcf.tumour import tumour_sample
 from oncoframe.errors import BadInput, TruncatedFile, WrongFormat
 from oncoframe.extraction import Extraction
 from oncoframe.reference.active import reference_for

@@ -5,7 +5,8 @@ from collections import Counter
 import polars as pl
 import pytest
 
-from assets.genomics import cnv, sv
+from assets.genomics.cnv import reader as cnv
+from assets.genomics.sv import reader as sv
 from oncoframe.errors import WrongFormat
 from oncoframe.reference.builds import CHROMOSOMES
 from oncoframe.reference.load import built_in

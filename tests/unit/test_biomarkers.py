@@ -16,10 +16,10 @@ from assets.biomarkers.publish import publish
 from assets.catalog import feature_contracts, service_contracts
 from assets.clinical.contract import clinical_contract
 from assets.expression.quantification import CONTRACT as EXPRESSION
-from assets.genomics.fusion import CONTRACT as FUSION
-from assets.genomics.panel import load_panel
-from assets.genomics.panel_rules import Combination, Entry, Finding, Panel, Source
-from assets.genomics.snv import CONTRACT as SNV
+from assets.genomics.fusion.reader import CONTRACT as FUSION
+from assets.genomics.panel.entries import load_panel
+from assets.genomics.panel.rules import Combination, Entry, Finding, Panel, Source
+from assets.genomics.snv.reader import CONTRACT as SNV
 from oncoframe.errors import StudyError
 
 PANEL = load_panel()

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets.genomics import cnv
-from assets.genomics.cnv_features import ARMS, Profile
-from assets.genomics.cnv_tables import SEGMENT_SCHEMA
+from assets.genomics.cnv import reader as cnv
+from assets.genomics.cnv.features import ARMS, Profile
+from assets.genomics.cnv.tables import SEGMENT_SCHEMA
 from assets.genomics.granularity import (
     Places,
     arm_level,

@@ -2,11 +2,11 @@
 
 import pytest
 
-from assets.genomics.copy_changes import END, CopyChange, copy_changes
-from assets.genomics.cytogenetics import gained, karyotype_counts, lost, region
-from assets.genomics.iscn import Karyotype, parse_karyotype
-from assets.genomics.iscn_items import parse_item
-from assets.genomics.rearrangements import pattern
+from assets.genomics.karyotype.copy_changes import END, CopyChange, copy_changes
+from assets.genomics.karyotype.cytogenetics import gained, karyotype_counts, lost, region
+from assets.genomics.karyotype.iscn import Karyotype, parse_karyotype
+from assets.genomics.karyotype.items import parse_item
+from assets.genomics.karyotype.rearrangements import pattern
 
 ARMS = [f"{c}{arm}" for c in (*range(1, 23), "X", "Y") for arm in "pq"]
 

@@ -11,7 +11,7 @@ import pytest
 from assets.catalog import feature_contracts
 from assets.clinical.contract import clinical_contract
 from assets.expression.quantification import CONTRACT as EXPRESSION
-from assets.genomics.fusion import CONTRACT as FUSION
+from assets.genomics.fusion.reader import CONTRACT as FUSION
 from assets.landing import intake
 from assets.training.explain import explain
 from oncoframe.errors import StudyError

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assets.genomics.fusion import CONTRACT, extract
+from assets.genomics.fusion.reader import CONTRACT, extract
 from oncoframe.errors import BadInput, EmptyFile, ImpossibleValue, TruncatedFile, WrongFormat
 from oncoframe.extraction import Extraction
 

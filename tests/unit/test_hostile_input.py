@@ -24,8 +24,8 @@ MAX_SECONDS = 600
 
 MIB = 1 << 20
 READERS = {
-    "snv": "assets.genomics.snv",
-    "fusion": "assets.genomics.fusion",
+    "snv": "assets.genomics.snv.reader",
+    "fusion": "assets.genomics.fusion.reader",
     "expression": "assets.expression.quantification",
 }
 _READ_ONE = """

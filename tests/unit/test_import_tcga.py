@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets.genomics.cnv import extract as copy_numbers
-from assets.genomics.consequences import SEVERITY
-from assets.genomics.snv import extract
+from assets.genomics.annotation.consequences import SEVERITY
+from assets.genomics.cnv.reader import extract as copy_numbers
+from assets.genomics.snv.reader import extract
 from assets.landing.importers.layout import LabelSource
 from assets.landing.importers.tcga_annotation import CONSEQUENCES, UNKNOWN_CONSEQUENCE
 from assets.landing.importers.tcga_download import Files

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.genomics.copy_changes import copy_changes, outer, place
-from assets.genomics.cytogenetics import karyotype_counts
-from assets.genomics.iscn import Karyotype, Unreadable, parse_karyotype
-from assets.genomics.iscn_items import Abnormality, Marker, parse_item
+from assets.genomics.karyotype.copy_changes import copy_changes, outer, place
+from assets.genomics.karyotype.cytogenetics import karyotype_counts
+from assets.genomics.karyotype.iscn import Karyotype, Unreadable, parse_karyotype
+from assets.genomics.karyotype.items import Abnormality, Marker, parse_item
 
 
 def written(item: Abnormality) -> str:

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from assets.catalog import service_contracts
 from assets.clinical.contract import clinical_contract
 from assets.clinical.publish import COHORT_SCHEMA, LABELS_SCHEMA
-from assets.genomics.fusion import CONTRACT as FUSION
+from assets.genomics.fusion.reader import CONTRACT as FUSION
 from assets.monitoring.judge import AskedModel, judge_drift, out_of_fold
 from assets.monitoring.verdicts import StoredVerdict, newest_verdict, store_verdict
 from assets.training.data_version import data_version, frame_tables

@@ -8,9 +8,9 @@ import yaml
 
 from assets.biomarkers.contract import CONTRACT
 from assets.biomarkers.document import with_panel
-from assets.genomics.fusion_panel import DEFINING_FUSIONS, REARRANGED_GENES
-from assets.genomics.panel import PANEL, load_panel
-from assets.genomics.panel_rules import Combination, Expression, Finding, findings
+from assets.genomics.panel.entries import PANEL, load_panel
+from assets.genomics.panel.fusions import DEFINING_FUSIONS, REARRANGED_GENES
+from assets.genomics.panel.rules import Combination, Expression, Finding, findings
 from oncoframe.errors import PanelError, WrongFormat
 
 ENTRY = {

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assets.expression import quantification
-from assets.genomics import fusion, snv
+from assets.genomics.fusion import reader as fusion
+from assets.genomics.snv import reader as snv
 from oncoframe.contracts import Contract
 from oncoframe.errors import OncoFrameError
 from oncoframe.extraction import Extraction

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets.genomics.panel import load_panel
+from assets.genomics.panel.entries import load_panel
 from oncoframe.errors import ImpossibleValue, WrongFormat
 from oncoframe.reference import active
 from oncoframe.reference.builds import (

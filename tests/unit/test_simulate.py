@@ -12,8 +12,8 @@ import pysam
 import pytest
 
 from assets.expression.quantification import extract as extract_expression
-from assets.genomics.fusion import extract as extract_fusion
-from assets.genomics.snv import extract as extract_snv
+from assets.genomics.fusion.reader import extract as extract_fusion
+from assets.genomics.snv.reader import extract as extract_snv
 from assets.landing.samplesheet import read_samplesheet
 from assets.landing.simulate import catalogue
 from assets.landing.simulate.landing_zone import simulate

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from assets.expression.quantification import extract as extract_expression
-from assets.genomics.fusion import extract as extract_fusion
-from assets.genomics.snv import extract as extract_snv
+from assets.genomics.fusion.reader import extract as extract_fusion
+from assets.genomics.snv.reader import extract as extract_snv
 from assets.landing.simulate.corrupt import OUTCOMES, Way
 from assets.landing.simulate.landing_zone import repair, simulate
 from oncoframe.contracts import Modality
@@ -26,7 +26,7 @@ WORKER_BYTES = 4096 << 20
 READ_IN_A_WORKER = """
 import resource, sys
 from pathlib import Path
-from assets.genomics.snv import extract
+from assets.genomics.snv.reader import extract
 resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]), int(sys.argv[2])))
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 extract(Path(sys.argv[1]), reference_build="GRCh38")

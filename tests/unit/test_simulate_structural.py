@@ -5,7 +5,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from assets.genomics import cnv, sv
+from assets.genomics.cnv import reader as cnv
+from assets.genomics.sv import reader as sv
 from assets.landing.simulate import catalogue
 from assets.landing.simulate.cnv_files import draw_noise, draw_segments, write_call_cns
 from assets.landing.simulate.karyotype import planted_copies, planted_joins

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assets.genomics.snv import CONTRACT, extract
+from assets.genomics.snv.reader import CONTRACT, extract
 from oncoframe.errors import WrongFormat
 from oncoframe.extraction import Extraction
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assets.genomics.snv import extract
+from assets.genomics.snv.reader import extract
 from oncoframe.errors import (
     BadInput,
     EmptyFile,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from assets.genomics.snv import extract
+from assets.genomics.snv.reader import extract
 from oncoframe.errors import ImpossibleValue, WrongFormat
 from oncoframe.extraction import Extraction
 

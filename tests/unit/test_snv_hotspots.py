@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from assets.genomics.hotspots import Change, ProteinChange, parse_change
-from assets.genomics.snv import CONTRACT, extract
+from assets.genomics.panel.hotspots import Change, ProteinChange, parse_change
+from assets.genomics.snv.reader import CONTRACT, extract
 from oncoframe.extraction import Extraction
 
 HEADER = (

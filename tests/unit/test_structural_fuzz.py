@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.genomics import cnv, sv
+from assets.genomics.cnv import reader as cnv
+from assets.genomics.sv import reader as sv
 from oncoframe.errors import BadInput
 from oncoframe.reference.load import load
 

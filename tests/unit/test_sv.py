@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from assets.genomics import sv
 from assets.genomics.granularity import LONG_EVENT_BP
+from assets.genomics.sv import reader as sv
 from oncoframe.errors import ImpossibleValue, TruncatedFile, WrongFormat
 from oncoframe.extraction import Extraction
 from oncoframe.reference.load import built_in

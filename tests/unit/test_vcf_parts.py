@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets.genomics.consequences import PROTEIN_ALTERING, severity, terms
-from assets.genomics.tumour import same_specimen, tumour_sample
-from assets.genomics.vcf import VcfHeader, info_value
+from assets.genomics.annotation.consequences import PROTEIN_ALTERING, severity, terms
+from assets.genomics.vcf.records import VcfHeader, info_value
+from assets.genomics.vcf.tumour import same_specimen, tumour_sample
 
 INFO = st.lists(
     st.sampled_from(

@@ -1,0 +1,1 @@
+"""Gene and consequence of a variant, from the file or by place."""

@@ -1,0 +1,1 @@
+"""Copy numbers: segments or VCF to ratios of genes, bands and arms."""

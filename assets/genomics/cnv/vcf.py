@@ -1,0 +1,110 @@
+"""Copy numbers of a VCF, as CNVkit, DRAGEN, GATK, DELLY, CNVnator and FACETS write them.
+
+    path -> records with INFO and FORMAT keys -> Segments
+
+The ratio is, first that is given: FOLD_CHANGE (CNVkit), SM (DRAGEN), natorRD (CNVnator), RDCN / 2
+(DELLY), copies / 2. Copies are CN, TCN_EM (FACETS), else what the genotype of a deletion says. A
+file that lists no normal segment lists only what is altered.
+
+References
+----------
+The Variant Call Format specification 4.4, section 3 (CN, SVCLAIM); documentation of the callers.
+"""
+
+import re
+from pathlib import Path
+
+import polars as pl
+
+from assets.genomics.cnv.tables import SEGMENT_SCHEMA, Segments
+from assets.genomics.vcf.events import Events, read_events
+
+_INFO = (
+    "SVTYPE", "END", "SVLEN", "REFLEN", "SVCLAIM", "FOLD_CHANGE", "FOLD_CHANGE_LOG", "natorRD",
+    "TCN_EM", "LCN_EM",
+)  # fmt: skip
+_FORMATS = ("GT", "CN", "MCN", "SM", "RDCN")
+#: FILTER values of a record that its caller believes.
+_PASSING = ("PASS", ".")
+#: Meta lines that give the share of tumour cells and the mean copies of a tumour cell.
+_PURITY = re.compile(r"##(?:EstimatedTumorPurity|TumorPurity|purity)=([0-9.]+)", re.IGNORECASE)
+_PLOIDY = re.compile(r"##(?:OverallPloidy|ploidy|EstimatedPloidy)=([0-9.]+)", re.IGNORECASE)
+
+
+def read_cnv_vcf(path: Path, *, reference_build: str | None) -> tuple[Segments, str | None]:
+    """Segments of a VCF, in file order, and its genome build as far as it is known.
+
+    Raises
+    ------
+    BadInput
+        As :func:`assets.genomics.vcf.events.read_events`.
+    """
+    events = read_events(path, reference_build=reference_build, info=_INFO, formats=_FORMATS)
+    rows = _with_numbers(events)
+    segments = rows.select(
+        "line",
+        pl.lit(None, pl.String).alias("sample"),
+        "chrom",
+        # POS is the base before a symbolic allele.
+        (pl.col("pos") + 1).alias("start"),
+        pl.coalesce("stop", pl.col("pos") + pl.col("length")).alias("end"),
+        pl.lit(None, pl.String).alias("gene"),
+        "ratio",
+        "copies",
+        "minor",
+    ).cast(SEGMENT_SCHEMA)
+    is_normal = (pl.col("alt") == ".") | (pl.col("ratio") == 1)
+    found = Segments(
+        segments,
+        lists_events=not rows.select(is_normal.any()).item(),
+        purity=_from_meta(events, _PURITY),
+        ploidy=_from_meta(events, _PLOIDY),
+        reasons=dict(rows.filter(pl.col("reason").is_not_null()).select("line", "reason").rows()),
+    )
+    return found, events.build
+
+
+def _with_numbers(events: Events) -> pl.DataFrame:
+    def number(key: str) -> pl.Expr:
+        value = pl.col(key).str.split(",").list.first().cast(pl.Float64, strict=False)
+        return pl.when(value.is_finite()).then(value)
+
+    whole = {key: pl.col(key).cast(pl.Int64, strict=False) for key in ("END", "SVLEN", "REFLEN")}
+    alleles = pl.col("FORMAT/GT").str.extract_all(r"\d+")
+    lost = alleles.list.eval((pl.element() != "0").cast(pl.Int64)).list.sum()
+    by_genotype = pl.when(
+        (pl.col("alt") == "<DEL>") & (alleles.list.len() == 2)  # noqa: PLR2004  # diploid
+    ).then(2.0 - lost)
+    rows = events.rows.with_columns(
+        stop=whole["END"],
+        length=pl.coalesce(whole["SVLEN"].abs(), whole["REFLEN"]),
+        copies=pl.coalesce(number("FORMAT/CN"), number("TCN_EM"), number("FORMAT/RDCN").round(),
+                           by_genotype),
+        minor=pl.coalesce(number("FORMAT/MCN"), number("LCN_EM")),
+    )  # fmt: skip
+    ratio = pl.coalesce(
+        2.0 ** number("FOLD_CHANGE_LOG"),
+        number("FOLD_CHANGE"),
+        number("FORMAT/SM"),
+        number("natorRD"),
+        number("FORMAT/RDCN") / 2,
+        pl.col("copies") / 2,
+    )
+    # Alleles of bases and breakends are events with a sequence; they say nothing of copies.
+    is_symbolic = pl.col("alt").str.contains(r"^(?:\.|<[^>]+>(?:,<[^>]+>)*)$")
+    reason = (
+        pl.when(~pl.col("filter").is_in(_PASSING)).then(pl.lit("filter_not_pass"))
+        .when(pl.col("SVCLAIM") == "J").then(pl.lit("no_copy_number"))
+        .when(~is_symbolic).then(pl.lit("no_copy_number"))
+    )  # fmt: skip
+    return rows.with_columns(ratio=ratio, reason=reason)
+
+
+def _from_meta(events: Events, pattern: re.Pattern[str]) -> float | None:
+    for line in events.header.meta:
+        if match := pattern.match(line):
+            try:
+                return float(match[1])
+            except ValueError:
+                return None
+    return None

@@ -1,0 +1,1 @@
+"""Gene fusions: tables of RNA callers to gene pairs."""

@@ -1,0 +1,1 @@
+"""Karyotypes: ISCN text to rearrangements and copies."""

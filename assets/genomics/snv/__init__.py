@@ -1,0 +1,1 @@
+"""Small variants: VCF to gene burden, drivers, hotspots."""

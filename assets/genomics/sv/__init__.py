@@ -1,0 +1,1 @@
+"""Structural variants: VCF to joins, genes and bands that are hit."""

@@ -1,0 +1,70 @@
+"""Structural variants of one patient: five types per gene, joined genes, bands, totals.
+
+    VCF -> records -> alleles -> junctions -> events -> features
+
+A record with several alternates is taken apart; it counts as used if any of its alleles is, else
+under the reason of its first one. A file of only a header is a negative result.
+"""
+
+from collections import Counter
+from pathlib import Path
+
+import polars as pl
+
+from assets.genomics.sv.events import events_of, with_events
+from assets.genomics.sv.features import CONTRACT, pairs_of, sv_blocks, sv_scalars
+from assets.genomics.sv.records import FAILED, FORMAT_KEYS, INFO_KEYS, with_structure
+from assets.genomics.vcf.events import read_events
+from oncoframe.extraction import Extraction
+from oncoframe.reference.active import reference_for
+
+__all__ = ["CONTRACT", "extract"]
+
+
+def extract(path: Path, *, reference_build: str | None) -> Extraction:
+    """Features of the structural variants in a VCF.
+
+    Parameters
+    ----------
+    path
+        VCF 4.x of Manta, DELLY, GRIDSS, LUMPY, DRAGEN or another caller that writes breakends,
+        symbolic alleles or sequences; plain or (block-)gzipped, with or without samples.
+    reference_build
+        Build that the samplesheet names; without it and without one in the header, genes, gene
+        pairs, bands and chromosomes are null.
+
+    Notes
+    -----
+    Reasons in the account, in the order in which they are asked: ``no_alternate_allele``,
+    ``unreadable_allele`` (failed), ``copy_number_call`` (a change of depth without breakpoints),
+    ``small_variant`` (bases, and no SVTYPE), ``unknown_type``, ``filter_not_pass``,
+    ``unreadable_place`` (failed; no end, or one before the start that SVLEN does not mend),
+    ``not_in_tumour`` (no read of the tumour supports it), ``other_contig`` (an end is on no
+    chromosome), ``mate_filtered`` (the caller does not believe the other breakend),
+    ``duplicate_record``.
+
+    Raises
+    ------
+    EmptyFile, TruncatedFile, WrongFormat, ImpossibleValue
+        See :func:`assets.genomics.vcf.events.read_events`.
+    """
+    found = read_events(path, reference_build=reference_build, info=INFO_KEYS, formats=FORMAT_KEYS)
+    reference = reference_for(found.build)
+    alleles = with_events(with_structure(found.rows))
+    fates = (
+        alleles.group_by("record", maintain_order=True)
+        .agg(pl.col("reason").is_null().any().alias("is_used"), pl.col("reason").first())
+        .with_columns(pl.when(~pl.col("is_used")).then("reason").alias("reason"))
+    )
+    reasons = Counter(fates["reason"].drop_nulls().to_list())
+    events = events_of(alleles)
+    pairs = pairs_of(events, reference)
+    return Extraction(
+        records=len(found.rows),
+        used=int(fates["is_used"].sum()),
+        filtered={r: n for r, n in sorted(reasons.items()) if r not in FAILED},
+        failed={r: n for r, n in sorted(reasons.items()) if r in FAILED},
+        features=sv_scalars(events, pairs),
+        blocks=sv_blocks(events, pairs, reference),
+        annotation_version=reference.label if reference else None,
+    )

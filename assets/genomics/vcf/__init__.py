@@ -1,0 +1,1 @@
+"""VCF: header, records, the tumour among the samples."""
