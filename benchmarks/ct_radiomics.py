@@ -27,12 +27,12 @@ import SimpleITK as sitk
 from radiomics.featureextractor import RadiomicsFeatureExtractor
 
 from assets.imaging.copies import Deidentification, write_copy
-from assets.imaging.phantom import PhantomShape, make_phantom
-from assets.imaging.phantom_dicom import write_study
 from assets.imaging.radiomics import compute_features
 from assets.imaging.rules import MaskRule
 from assets.imaging.settings import load_settings
 from assets.imaging.study import extract_folder
+from assets.simulate.phantom.dicom import write_study
+from assets.simulate.phantom.image import PhantomShape, make_phantom
 
 SIZE = (120, 512, 512)
 SPACING = (0.7, 0.7, 2.0)

@@ -28,7 +28,7 @@ from assets.extractors import EXTRACTORS
 from assets.genomics.defs import fusion_features
 from assets.landing import intake
 from assets.landing.samplesheet import read_samplesheet
-from assets.landing.simulate.landing_zone import simulate
+from assets.simulate.landing_zone import simulate
 from oncoframe.contracts import Modality
 from oncoframe.lake import Lake
 from orchestration.driver import Driver

@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 from scipy.stats import binom
 
-from assets.landing.simulate.landing_zone import simulate
+from assets.simulate.landing_zone import simulate
 from ml.registry.trainings import newest_training
 from ml.training.stored import StoredModel
 from orchestration.pipeline import Pipeline, open_instance

@@ -43,7 +43,7 @@ def simulate(
 
     Example: oncoframe simulate landing --patients 60 --seed 1 --corrupt 3
     """
-    from assets.landing.simulate.landing_zone import simulate as write_cohort
+    from assets.simulate.landing_zone import simulate as write_cohort
 
     with command(as_json=as_json) as output:
         with output.progress() as progress, progress.count("simulate") as report:

@@ -76,7 +76,7 @@ def beataml(
 
     Example: oncoframe import beataml ~/downloads/beataml2 --landing landing
     """
-    from assets.landing.importers.beataml import import_beataml
+    from assets.importers.beataml.cohort import import_beataml
 
     _import(
         lambda report: import_beataml(
@@ -94,7 +94,7 @@ def nsclc(source: Folder, landing: Landing, as_json: AsJson = False) -> None:
 
     Example: oncoframe import nsclc ~/downloads/nsclc --landing landing
     """
-    from assets.landing.importers.nsclc import import_nsclc
+    from assets.importers.nsclc.cohort import import_nsclc
 
     _import(
         lambda report: import_nsclc(source, landing, progress=report),
@@ -138,9 +138,9 @@ def tcga_maf(
     Example: oncoframe import tcga-maf gdc --maf calls.maf.gz --build GRCh38 --landing landing
     """
     from assets.expression.layouts import Unit
-    from assets.landing.importers.layout import LabelSource
-    from assets.landing.importers.tcga_download import Files
-    from assets.landing.importers.tcga_maf import import_tcga_maf
+    from assets.importers.layout import LabelSource
+    from assets.importers.tcga.cohort import import_tcga_maf
+    from assets.importers.tcga.download import Files
 
     files = Files(
         mafs=tuple(maf or ()),
@@ -189,9 +189,9 @@ def matrix(
     Example: oncoframe import matrix tpm.csv.gz --label-column subtype --unit tpm --landing landing
     """
     from assets.expression.layouts import Unit
-    from assets.landing.importers.layout import LabelSource
-    from assets.landing.importers.matrix import import_matrix
-    from assets.landing.importers.matrix_tables import Axis
+    from assets.importers.layout import LabelSource
+    from assets.importers.matrix.cohort import import_matrix
+    from assets.importers.matrix.tables import Axis
 
     found = LabelSource(labels, label_column, label_name, label_version)
     _import(

@@ -59,7 +59,7 @@ def demo(
 
     Example: oncoframe demo --patients 60
     """
-    from assets.landing.simulate.landing_zone import simulate
+    from assets.simulate.landing_zone import simulate
     from orchestration.pipeline import Pipeline, open_instance
 
     with command(as_json=as_json) as output:

@@ -28,7 +28,7 @@ from dagster._daemon.run_coordinator import QueuedRunCoordinatorDaemon
 from dagster._time import get_current_timestamp
 
 from assets.extractors import EXTRACTORS
-from assets.landing.simulate.landing_zone import repair, simulate
+from assets.simulate.landing_zone import repair, simulate
 from orchestration.pipeline import Pipeline, open_instance
 from orchestration.progress import Progress
 from orchestration.settings import PROJECT, Settings

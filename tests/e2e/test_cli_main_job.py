@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from assets.landing.simulate.landing_zone import repair, simulate
+from assets.simulate.landing_zone import repair, simulate
 
 PATIENTS, CORRUPT = 14, 6
 TABLES = {"snv": "snv_features", "fusion": "fusion_features", "expression": "expression_features"}

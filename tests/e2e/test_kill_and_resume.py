@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from assets.extractors import EXTRACTORS
-from assets.landing.simulate.landing_zone import simulate
+from assets.simulate.landing_zone import simulate
 from oncoframe import ledger
 from oncoframe.contracts import Contract
 from oncoframe.lake import Lake

@@ -13,7 +13,7 @@ from threading import Event
 from assets.extractors import EXTRACTORS
 from assets.landing import intake
 from assets.landing.samplesheet import read_samplesheet
-from assets.landing.simulate.landing_zone import simulate
+from assets.simulate.landing_zone import simulate
 from oncoframe import ledger
 from oncoframe.contracts import Modality
 from oncoframe.lake import Lake

@@ -20,10 +20,10 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from assets.landing.simulate import somatic
-from assets.landing.simulate.landing_zone import simulate
 from assets.monitoring.verdicts import StoredVerdict, newest_verdict
 from assets.scoring.table import current_scores
+from assets.simulate import somatic
+from assets.simulate.landing_zone import simulate
 from oncoframe.lake import Lake
 from orchestration.pipeline import open_instance
 from orchestration.retraining import DATA_VERSION_TAG, REASON_TAG

@@ -27,11 +27,11 @@ from assets.imaging.errors import (
     NotCT,
     OtherFrameOfReference,
 )
-from assets.imaging.phantom import PhantomShape, make_phantom
-from assets.imaging.phantom_dicom import Identity, ct_slices, save, structure_set, write_study
 from assets.imaging.rules import MaskRule, Rule
 from assets.imaging.settings import load_settings
 from assets.landing.samplesheet import SCHEMA, read_samplesheet
+from assets.simulate.phantom.dicom import Identity, ct_slices, save, structure_set, write_study
+from assets.simulate.phantom.image import PhantomShape, make_phantom
 from oncoframe import files
 from oncoframe.errors import (
     FileMissing,

@@ -27,13 +27,13 @@ from assets.imaging.deidentify import Pseudonym, deidentify_folder
 from assets.imaging.dicom_files import save
 from assets.imaging.errors import DamagedFile
 from assets.imaging.overlay import overlay
-from assets.imaging.phantom import PhantomShape, make_phantom
-from assets.imaging.phantom_dicom import ct_slices, structure_set
-from assets.imaging.phantom_seg import segmentation
 from assets.imaging.rules import MaskRule, Rule
 from assets.imaging.study import extract_folder, read_study
 from assets.imaging.volume import write_nifti
 from assets.landing.samplesheet import pseudonym
+from assets.simulate.phantom.dicom import ct_slices, structure_set
+from assets.simulate.phantom.image import PhantomShape, make_phantom
+from assets.simulate.phantom.segmentation import segmentation
 from oncoframe.errors import OncoFrameError, SettingsError
 from oncoframe.lake import Lake
 from orchestration.pipeline import open_instance

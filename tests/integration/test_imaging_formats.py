@@ -23,11 +23,11 @@ from pydicom.uid import (
 )
 
 from assets.imaging import errors
-from assets.imaging.phantom import PhantomShape, make_phantom
-from assets.imaging.phantom_dicom import ct_slices, save, structure_set
-from assets.imaging.phantom_seg import segmentation
 from assets.imaging.rules import MaskRule, Rule
 from assets.imaging.study import CtStudy, read_study
+from assets.simulate.phantom.dicom import ct_slices, save, structure_set
+from assets.simulate.phantom.image import PhantomShape, make_phantom
+from assets.simulate.phantom.segmentation import segmentation
 from oncoframe.errors import OncoFrameError
 
 SHAPE = PhantomShape(size=(12, 40, 44), tumour_mm=11.0)

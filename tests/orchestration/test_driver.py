@@ -16,7 +16,7 @@ import pytest
 from assets.extractors import EXTRACTORS
 from assets.landing import intake
 from assets.landing.samplesheet import read_samplesheet
-from assets.landing.simulate.landing_zone import repair, simulate
+from assets.simulate.landing_zone import repair, simulate
 from oncoframe import ledger
 from oncoframe.contracts import Contract, Modality
 from oncoframe.hashing import content_hash

@@ -7,7 +7,7 @@ import cyvcf2
 import polars as pl
 import pytest
 
-from assets.landing.importers.beataml import ImportSummary, import_beataml
+from assets.importers.beataml.cohort import ImportSummary, import_beataml
 from assets.landing.samplesheet import read_samplesheet
 
 pytestmark = pytest.mark.real_data

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from mlflow.tracking import MlflowClient
 
-from assets.landing.importers.beataml import import_beataml
+from assets.importers.beataml.cohort import import_beataml
 from assets.landing.intake import take_in
 from assets.landing.samplesheet import read_samplesheet
 from oncoframe.contracts import Modality

@@ -10,7 +10,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from assets.landing.importers.matrix import import_matrix
+from assets.importers.matrix.cohort import import_matrix
 from oncoframe.lake import Lake
 from orchestration.settings import Settings
 

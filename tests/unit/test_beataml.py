@@ -10,7 +10,7 @@ import polars as pl
 import pysam
 import pytest
 
-from assets.landing.importers.beataml import _COLUMNS, import_beataml
+from assets.importers.beataml.cohort import _COLUMNS, import_beataml
 from assets.landing.samplesheet import read_samplesheet
 from oncoframe.errors import FileMissing, ImpossibleValue, WrongFormat
 

@@ -18,12 +18,12 @@ from assets.imaging.deid_rules import structure_label
 from assets.imaging.dicom_files import DicomFile, save
 from assets.imaging.grid import Grid
 from assets.imaging.overlay import CONTOUR_RGB, PANEL_PIXELS, overlay
-from assets.imaging.phantom import PhantomShape, make_phantom
-from assets.imaging.phantom_dicom import ct_slices, structure_set, write_study
 from assets.imaging.ready import find_pair, read_pair
 from assets.imaging.rtstruct import even_odd
 from assets.imaging.study import extract_folder, extract_volume, read_study, write_volumes
 from assets.imaging.targets import Target
+from assets.simulate.phantom.dicom import ct_slices, structure_set, write_study
+from assets.simulate.phantom.image import PhantomShape, make_phantom
 from oncoframe.errors import EmptyFile, FileMissing, TruncatedFile, WrongFormat
 
 PHANTOM = make_phantom(PhantomShape(size=(12, 40, 44), tumour_mm=11.0), seed=1)

@@ -13,8 +13,9 @@ from pydicom import Dataset
 from pydicom.uid import PositronEmissionTomographyImageStorage, generate_uid
 
 from assets.imaging import errors
-from assets.imaging.phantom import Phantom, PhantomShape, make_phantom
-from assets.imaging.phantom_dicom import (
+from assets.imaging.rules import MaskRule, Rule
+from assets.imaging.study import CtStudy, read_study
+from assets.simulate.phantom.dicom import (
     Identity,
     ct_slices,
     save,
@@ -22,8 +23,7 @@ from assets.imaging.phantom_dicom import (
     uid,
     write_study,
 )
-from assets.imaging.rules import MaskRule, Rule
-from assets.imaging.study import CtStudy, read_study
+from assets.simulate.phantom.image import Phantom, PhantomShape, make_phantom
 from oncoframe.errors import EmptyFile, OncoFrameError, TruncatedFile, WrongFormat
 
 PHANTOM = make_phantom(PhantomShape(size=(12, 40, 44), tumour_mm=11.0), seed=1)

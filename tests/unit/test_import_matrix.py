@@ -8,9 +8,9 @@ import pytest
 
 from assets.expression.layouts import Unit
 from assets.expression.quantification import extract
-from assets.landing.importers.layout import LabelSource
-from assets.landing.importers.matrix import import_matrix
-from assets.landing.importers.matrix_tables import Axis
+from assets.importers.layout import LabelSource
+from assets.importers.matrix.cohort import import_matrix
+from assets.importers.matrix.tables import Axis
 from assets.landing.samplesheet import read_samplesheet
 from oncoframe.errors import FileMissing, ImpossibleValue, TruncatedFile, WrongFormat
 

@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 
 from assets.clinical.contract import clinical_contract
-from assets.landing.importers.nsclc import import_nsclc
-from assets.landing.importers.nsclc_clinical import clinical_tables
+from assets.importers.nsclc.clinical import clinical_tables
+from assets.importers.nsclc.cohort import import_nsclc
 from oncoframe.contracts import Known
 from oncoframe.errors import FileMissing, ImpossibleValue, WrongFormat
 

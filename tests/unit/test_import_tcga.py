@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from assets.genomics.annotation.consequences import SEVERITY
 from assets.genomics.cnv.reader import extract as copy_numbers
 from assets.genomics.snv.reader import extract
-from assets.landing.importers.layout import LabelSource
-from assets.landing.importers.tcga_annotation import CONSEQUENCES, UNKNOWN_CONSEQUENCE
-from assets.landing.importers.tcga_download import Files
-from assets.landing.importers.tcga_maf import import_tcga_maf
-from assets.landing.importers.tcga_samples import choose, parse_barcode
+from assets.importers.layout import LabelSource
+from assets.importers.tcga.annotation import CONSEQUENCES, UNKNOWN_CONSEQUENCE
+from assets.importers.tcga.cohort import import_tcga_maf
+from assets.importers.tcga.download import Files
+from assets.importers.tcga.samples import choose, parse_barcode
 from assets.landing.samplesheet import read_samplesheet
 from oncoframe.contracts import Modality
 from oncoframe.errors import FileMissing, ImpossibleValue, WrongFormat

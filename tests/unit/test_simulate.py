@@ -15,9 +15,9 @@ from assets.expression.quantification import extract as extract_expression
 from assets.genomics.fusion.reader import extract as extract_fusion
 from assets.genomics.snv.reader import extract as extract_snv
 from assets.landing.samplesheet import read_samplesheet
-from assets.landing.simulate import catalogue
-from assets.landing.simulate.landing_zone import simulate
-from assets.landing.simulate.plan import entity_quotas
+from assets.simulate import catalogue
+from assets.simulate.design import entity_quotas
+from assets.simulate.landing_zone import simulate
 from oncoframe.errors import SettingsError
 
 PATIENTS = 60

@@ -13,8 +13,8 @@ import pytest
 from assets.expression.quantification import extract as extract_expression
 from assets.genomics.fusion.reader import extract as extract_fusion
 from assets.genomics.snv.reader import extract as extract_snv
-from assets.landing.simulate.corrupt import OUTCOMES, Way
-from assets.landing.simulate.landing_zone import repair, simulate
+from assets.simulate.corrupt import OUTCOMES, Way
+from assets.simulate.landing_zone import repair, simulate
 from oncoframe.contracts import Modality
 from oncoframe.errors import SettingsError
 

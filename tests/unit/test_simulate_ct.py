@@ -9,7 +9,7 @@ import pytest
 
 from assets.imaging.study import read_study
 from assets.landing.samplesheet import read_samplesheet
-from assets.landing.simulate.landing_zone import simulate
+from assets.simulate.landing_zone import simulate
 from oncoframe.errors import SettingsError
 
 PATIENTS, CT, SEED = 9, 4, 5

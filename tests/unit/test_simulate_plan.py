@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from assets.clinical.contract import mart
-from assets.landing.simulate import catalogue
-from assets.landing.simulate.clinical import patient_row
-from assets.landing.simulate.patient import draw_patient
-from assets.landing.simulate.plan import MIN_PER_ENTITY, entity_quotas, make_plan
+from assets.simulate import catalogue
+from assets.simulate.clinical import patient_row
+from assets.simulate.design import MIN_PER_ENTITY, entity_quotas, make_plan
+from assets.simulate.patient import draw_patient
 
 
 def test_quotas__every_entity_has_enough_patients():

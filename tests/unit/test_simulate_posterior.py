@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from assets.landing.simulate.patient import draw_patient
-from assets.landing.simulate.plan import make_plan
-from assets.landing.simulate.posterior import observed_bayes, posterior
+from assets.simulate.design import make_plan
+from assets.simulate.patient import draw_patient
+from assets.simulate.posterior import observed_bayes, posterior
 from oncoframe.contracts import Modality, Status
 
 

@@ -7,12 +7,12 @@ import pytest
 
 from assets.genomics.cnv import reader as cnv
 from assets.genomics.sv import reader as sv
-from assets.landing.simulate import catalogue
-from assets.landing.simulate.cnv_files import draw_noise, draw_segments, write_call_cns
-from assets.landing.simulate.karyotype import planted_copies, planted_joins
-from assets.landing.simulate.patient import draw_patient
-from assets.landing.simulate.plan import make_plan
-from assets.landing.simulate.sv_files import draw_structural, write_manta
+from assets.simulate import catalogue
+from assets.simulate.cnv_files import draw_noise, draw_segments, write_call_cns
+from assets.simulate.design import make_plan
+from assets.simulate.karyotype import planted_copies, planted_joins
+from assets.simulate.patient import draw_patient
+from assets.simulate.sv_files import draw_structural, write_manta
 from oncoframe.reference.builds import CHROMOSOMES
 
 SEED, PATIENTS = 11, 700

@@ -1,0 +1,1 @@
+"""BeatAML 2.0 as a landing zone."""

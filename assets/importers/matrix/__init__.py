@@ -1,0 +1,1 @@
+"""Any matrix of genes and patients as a landing zone."""

@@ -1,0 +1,1 @@
+"""NSCLC Radiogenomics as a landing zone."""

@@ -1,0 +1,1 @@
+"""TCGA and cBioPortal downloads as a landing zone."""

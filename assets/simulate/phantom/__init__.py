@@ -1,0 +1,1 @@
+"""CT phantoms with a planted tumour, as DICOM."""
