@@ -24,15 +24,15 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 
-from assets.extractors import EXTRACTORS
 from assets.genomics.defs import fusion_features
 from assets.landing import intake
 from assets.landing.samplesheet import read_samplesheet
+from assets.modalities import EXTRACTORS
 from assets.simulate.landing_zone import simulate
 from oncoframe.contracts import Modality
 from oncoframe.lake import Lake
-from orchestration.driver import Driver
 from orchestration.partitions import PATIENTS
+from orchestration.patients.driver import Driver
 from orchestration.pipeline import open_instance
 from orchestration.progress import Progress
 from orchestration.settings import Settings

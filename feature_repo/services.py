@@ -1,13 +1,13 @@
 """Feature services: what a model version is trained on and served with.
 
-Which tables a service has is said in :data:`assets.catalog.SERVICES`; of each it serves the
+Which tables a service has is said in :data:`assets.store.catalog.SERVICES`; of each it serves the
 columns that are known at the index event.
 """
 
 from feast import FeatureService
 
-from assets.catalog import SERVICES as TABLES
-from assets.catalog import service_contracts
+from assets.store.catalog import SERVICES as TABLES
+from assets.store.catalog import service_contracts
 from feature_repo.contract_view import served
 from feature_repo.views import VIEWS
 

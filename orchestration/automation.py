@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import dagster as dg
 
-from assets.monitoring.verdicts import newest_verdict
+from assets.landing import intake
+from assets.models.drift import newest_verdict
 from ml.study.definition import study_names
+from oncoframe.errors import OncoFrameError
+from oncoframe.hashing import content_hash
 from oncoframe.lake import Lake
-from orchestration.champions import champion_of, no_champion, scored_studies
 from orchestration.jobs import everything
-from orchestration.retraining import (
+from orchestration.patients.landing_zone import open_zone
+from orchestration.settings import Settings
+from orchestration.studies.champions import champion_of, no_champion, scored_studies
+from orchestration.studies.retraining import (
     JOB,
     REASON_TAG,
     STUDY_TAG,
@@ -24,10 +29,7 @@ from orchestration.retraining import (
     data_version_now,
     done_before,
 )
-from orchestration.sensors import INTERVAL_S as ZONE_INTERVAL_S
-from orchestration.sensors import new_files
-from orchestration.settings import Settings
-from orchestration.steps import PROPOSED, SCORED, SCORING_CHECKS, TRAINED
+from orchestration.studies.steps import PROPOSED, SCORED, SCORING_CHECKS, TRAINED
 
 if TYPE_CHECKING:
     from ml.registry.model_version import ModelVersion
@@ -202,3 +204,26 @@ def sensors(settings: Settings) -> list[dg.SensorDefinition]:
 def _at_first(kind: type[_Status], settings: Settings) -> _Status:
     """Status until somebody starts or stops it in the UI."""
     return kind.RUNNING if settings.automatic else kind.STOPPED
+
+
+#: The zone is looked at this often; looking reads sizes and times, no file.
+INTERVAL_S = 60
+
+
+def new_files(
+    settings: dg.ResourceParam[Settings], lake: dg.ResourceParam[Lake]
+) -> dg.RunRequest | dg.SkipReason:
+    """Runs the main job when the samplesheet or one of its files changed.
+
+    New patients become partitions, replaced files make their patient stale; the rest is not
+    touched. A wrong samplesheet starts nothing: its sentence is the reason of the skip.
+    """
+    try:
+        state = open_zone(settings).state()
+    except OncoFrameError as error:
+        return dg.SkipReason(str(error))
+    if not intake.changed(lake, state):
+        return dg.SkipReason("the landing zone did not change")
+    # Dagster drops a key it has seen: a file that is put back needs another key than at first.
+    taken_in = lake.version(intake.TABLE)
+    return dg.RunRequest(run_key=f"landing-{taken_in}-{content_hash(state)}")

@@ -23,23 +23,23 @@ import dagster as dg
 
 from assets.biomarkers import publish
 from assets.biomarkers.contract import CONTRACT as BIOMARKERS
-from assets.catalog import SERVICES, feature_contracts
-from assets.extractors import EXTRACTORS
 from assets.landing import intake
+from assets.modalities import EXTRACTORS
+from assets.store.catalog import SERVICES, feature_contracts
 from oncoframe import files
 from oncoframe.contracts import Modality
 from oncoframe.lake import Lake
 from oncoframe.ledger import Outcome
-from orchestration import staleness
-from orchestration.driver import Driver
 from orchestration.groups import group
-from orchestration.landing_zone import open_zone
 from orchestration.lost_runs import RunningProcess
 from orchestration.partitions import PATIENTS
+from orchestration.patients import staleness
+from orchestration.patients.driver import Driver
+from orchestration.patients.landing_zone import open_zone
+from orchestration.patients.references import prepare_references
 from orchestration.progress import Progress
-from orchestration.references import prepare_references
-from orchestration.retraining import BY_HAND, data_version_now, retrained, training_tags
 from orchestration.settings import PROJECT, Settings
+from orchestration.studies.retraining import BY_HAND, data_version_now, retrained, training_tags
 
 #: Dagster's own console log; progress bars and ledger say the same to people.
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

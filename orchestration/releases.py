@@ -10,10 +10,9 @@ import dagster as dg
 
 from oncoframe.audit import Action, AuditLog, machine_user
 from oncoframe.errors import PromotionError
-from orchestration.champions import scored_studies
 from orchestration.pipeline import QUIET, Pipeline
-from orchestration.promotion import place
 from orchestration.settings import Settings
+from orchestration.studies.champions import place, scored_studies
 
 
 def promote_challenger(

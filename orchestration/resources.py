@@ -4,7 +4,7 @@ from typing import Any
 
 from oncoframe.lake import Lake
 from orchestration.dbt import clinical_dbt
-from orchestration.driver import Driver
+from orchestration.patients.driver import Driver
 from orchestration.progress import Progress
 from orchestration.settings import Settings
 

@@ -8,10 +8,10 @@ from typing import Any
 import dagster as dg
 
 from oncoframe.errors import StudyError
-from orchestration.champions import champion_of, no_champion, scored_studies
 from orchestration.pipeline import Pipeline
-from orchestration.retraining import BY_HAND, REASON_TAG, STUDY_TAG
-from orchestration.steps import SCORED
+from orchestration.studies.champions import champion_of, no_champion, scored_studies
+from orchestration.studies.retraining import BY_HAND, REASON_TAG, STUDY_TAG
+from orchestration.studies.steps import SCORED
 
 _TOLD = ("champion", "frame_id", "scored", "unchanged", "withdrawn", "abstained")
 

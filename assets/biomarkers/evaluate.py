@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from assets.biomarkers.atoms import ARM_FINDINGS, Atoms, column
 from assets.biomarkers.contract import EVIDENCE
+from assets.biomarkers.questions import ARM_FINDINGS, Atoms, column
 from assets.genomics.panel.rules import Combination, Entry, Expression, Finding, Rule, Source
 from assets.genomics.panel.rules import findings as findings_of
 
@@ -22,7 +22,7 @@ def evaluate(answers: pl.DataFrame, atoms: Atoms) -> pl.DataFrame:
     Parameters
     ----------
     answers
-        A Boolean column per atom, see :func:`assets.biomarkers.atoms.column`.
+        A Boolean column per atom, see :func:`assets.biomarkers.questions.column`.
     atoms
         Of the panel.
 

@@ -8,8 +8,8 @@ from dataclasses import astuple
 
 import polars as pl
 
-from assets.biomarkers.atoms import COMPLEX, MONOSOMAL, Atoms, column
 from assets.biomarkers.contract import KARYOTYPE_FEATURES, UNREAD, UNREADABLE
+from assets.biomarkers.questions import COMPLEX, MONOSOMAL, Atoms, column
 from assets.genomics.karyotype.cytogenetics import gained, karyotype_counts, lost, region
 from assets.genomics.karyotype.iscn import Karyotype, Unreadable, parse_karyotype
 from assets.genomics.karyotype.rearrangements import pattern

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from assets.biomarkers.atoms import AMPLIFIED, DELETED, Atoms, column
+from assets.biomarkers.questions import AMPLIFIED, DELETED, Atoms, column
 from assets.genomics.cnv.features import GAINED_MIN_RATIO, LOST_MAX_RATIO
 from assets.genomics.fusion import reader as fusion
 from assets.genomics.karyotype.cytogenetics import Region, region

@@ -16,14 +16,14 @@ from hashlib import sha256
 import polars as pl
 
 from assets.biomarkers import observations as seen
-from assets.biomarkers.atoms import Atoms
 from assets.biomarkers.contract import CONTRACT, TABLE, UNREADABLE
 from assets.biomarkers.evaluate import evaluate
 from assets.biomarkers.karyotypes import karyotype_answers
+from assets.biomarkers.questions import Atoms
 from assets.clinical.contract import clinical_contract
-from assets.extractors import EXTRACTORS
 from assets.genomics.panel.entries import load_panel
 from assets.genomics.panel.rules import Source
+from assets.modalities import EXTRACTORS
 from oncoframe.contracts import UTC_TIME, WITHDRAWN, Contract, Modality
 from oncoframe.lake import Lake, latest_rows
 

@@ -5,7 +5,7 @@ landed_files -> snv_features, sv_features, cnv_features, fusion_features
 """
 
 from oncoframe.contracts import Modality
-from orchestration.per_patient import per_patient_asset
+from orchestration.patients.per_patient import per_patient_asset
 
 snv_features = per_patient_asset(Modality.SNV, "genomics", {"vcf", "deltalake"})
 sv_features = per_patient_asset(Modality.SV, "genomics", {"vcf", "deltalake"})

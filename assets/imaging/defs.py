@@ -4,6 +4,6 @@ landed_files -> ct_features (one row per patient and scan date)
 """
 
 from oncoframe.contracts import Modality
-from orchestration.per_patient import per_patient_asset
+from orchestration.patients.per_patient import per_patient_asset
 
 ct_features = per_patient_asset(Modality.CT, "imaging", {"dicom", "simpleitk", "deltalake"})

@@ -11,9 +11,9 @@ from assets.landing.intake import SCHEMA, TABLE, take_in
 from oncoframe.hashing import content_hash
 from oncoframe.lake import Lake
 from orchestration.groups import OWNERS, group
-from orchestration.landing_zone import make_copies, open_zone
 from orchestration.metadata import table_schema
 from orchestration.partitions import PATIENTS
+from orchestration.patients.landing_zone import make_copies, open_zone
 from orchestration.progress import Progress
 from orchestration.settings import Settings
 

@@ -10,22 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from assets.monitoring.judge import AskedModel, Judgement, judge_drift
-from assets.monitoring.verdicts import StoredVerdict, store_verdict
+from assets.models.drift import AskedModel, Judgement, StoredVerdict, judge_drift, store_verdict
 from ml.drift.comparison import write_report
 from ml.study.definition import load_study
 from oncoframe.errors import PromotionError, StudyError
 from oncoframe.lake import Lake
-from orchestration.champions import (
+from orchestration.groups import SCIENCE_OWNERS, group
+from orchestration.metadata import latest_frame, picture_metadata
+from orchestration.settings import Settings
+from orchestration.studies.champions import (
     champion_of,
     no_champion,
     opened_champion,
+    place,
     scored_studies,
 )
-from orchestration.groups import SCIENCE_OWNERS, group
-from orchestration.metadata import latest_frame, picture_metadata
-from orchestration.promotion import place
-from orchestration.settings import Settings
 
 if TYPE_CHECKING:
     from ml.registry.model_version import ModelVersion

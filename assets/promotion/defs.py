@@ -12,8 +12,8 @@ from ml.study.definition import Study, load_study, study_names
 from oncoframe.errors import AuditError, PromotionError
 from oncoframe.lake import Lake
 from orchestration.groups import SCIENCE_OWNERS, group
-from orchestration.promotion import place
 from orchestration.settings import Settings
+from orchestration.studies.champions import place
 
 _CHECK = "alias_moved_only_by_gate"
 

@@ -18,15 +18,15 @@ from ml.frames.frame import read_frame
 from ml.study.definition import load_study
 from oncoframe.audit import Action, AuditLog, machine_user
 from oncoframe.lake import Lake
-from orchestration.champions import (
+from orchestration.groups import SCIENCE_OWNERS, group
+from orchestration.metadata import latest_frame
+from orchestration.settings import Settings
+from orchestration.studies.champions import (
     champion_of,
     no_champion,
     opened_champion,
     scored_studies,
 )
-from orchestration.groups import SCIENCE_OWNERS, group
-from orchestration.metadata import latest_frame
-from orchestration.settings import Settings
 
 CHECK = "every_patient_has_a_score"
 #: Reasons of the scoring frame to leave a patient out that somebody can do something about.

@@ -5,7 +5,7 @@ contracts -> feature_registry (Feast entity, views, services)
 
 import dagster as dg
 
-from assets.catalog import feature_contracts
+from assets.store.catalog import feature_contracts
 from feature_repo.client import apply
 from orchestration.groups import OWNERS, group
 from orchestration.settings import Settings

@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from assets.catalog import service_contracts
+from assets.store.catalog import service_contracts
 from assets.training.population import COHORT, LABELS
 from assets.training.served import served_rows
 from ml.study.definition import Study

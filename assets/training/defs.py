@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from assets.catalog import service_contracts
+from assets.store.catalog import service_contracts
 from assets.training.data_version import version_of_frame
 from assets.training.frames import FrameBuilder, FrameRequest
 from feature_repo.client import open_store, training_rows
@@ -18,8 +18,8 @@ from ml.study.definition import Study, load_study, study_names
 from oncoframe.audit import Action, AuditLog, machine_user
 from oncoframe.lake import Lake
 from orchestration.groups import SCIENCE_OWNERS, group
-from orchestration.retraining import DATA_VERSION_TAG
 from orchestration.settings import Settings
+from orchestration.studies.retraining import DATA_VERSION_TAG
 
 
 class FrameConfig(dg.Config):

@@ -21,7 +21,7 @@ from typing import Any
 import polars as pl
 
 from assets.training.data_version import CODE_VERSION, frame_tables
-from assets.training.measured import how_measured, without_odd_ones
+from assets.training.measurement import how_measured, without_odd_ones
 from assets.training.population import Population, select_population
 from assets.training.sidecar import FRAME, SIDECAR, frame_columns, read_sidecar
 from ml.frames.frame import SITES, FrameColumn

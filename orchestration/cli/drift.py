@@ -59,7 +59,7 @@ def _window(settings: Settings, named: str) -> tuple[Any, list[str]]:
     """Frame with what the lake knows of its patients, and the columns its study excludes."""
     import json
 
-    from assets.training.provenance import frame_provenance
+    from assets.training.measurement import frame_provenance
     from ml.drift.comparison import Window
     from ml.drift.reading import read_any_frame
     from oncoframe.lake import Lake

@@ -10,14 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
-from assets.extractors import EXTRACTORS
+from assets.modalities import EXTRACTORS
 from oncoframe.contracts import Modality, Status
 from oncoframe.errors import FileMissing
 from oncoframe.extraction import BlockValues, Extraction, LandedFile
 from orchestration.cli.output import BAD_FILE, AsJson, Output, command, table
-from orchestration.pool import WorkerPool
+from orchestration.patients.pool import WorkerPool
+from orchestration.patients.worker import Task
 from orchestration.settings import Settings
-from orchestration.worker import Task
 
 commands = typer.Typer()
 

@@ -13,17 +13,8 @@ from typing import Annotated
 
 import typer
 
-from orchestration.cli import (
-    biomarkers,
-    data,
-    drift,
-    explain,
-    extract,
-    registry,
-    report,
-    score,
-    studies,
-)
+from orchestration.cli import biomarkers, data, drift, extract, registry, report, score, studies
+from orchestration.cli import lineage as explain
 from orchestration.cli.output import AsJson, Home, command
 from orchestration.settings import PROJECT, Settings
 

@@ -96,7 +96,7 @@ def models(
     """
     from assets.promotion.gate import review_of
     from ml.registry.versions import versions
-    from orchestration.promotion import place
+    from orchestration.studies.champions import place
 
     with command(as_json=as_json) as output:
         settings = Settings.load(home=home)

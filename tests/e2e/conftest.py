@@ -17,8 +17,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from assets.extractors import EXTRACTORS
 from assets.landing import intake
+from assets.modalities import EXTRACTORS
 from oncoframe import ledger
 from oncoframe.contracts import Contract
 from oncoframe.hashing import content_hash

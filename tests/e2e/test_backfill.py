@@ -27,7 +27,7 @@ from dagster._daemon.backfill import execute_backfill_iteration
 from dagster._daemon.run_coordinator import QueuedRunCoordinatorDaemon
 from dagster._time import get_current_timestamp
 
-from assets.extractors import EXTRACTORS
+from assets.modalities import EXTRACTORS
 from assets.simulate.landing_zone import repair, simulate
 from orchestration.pipeline import Pipeline, open_instance
 from orchestration.progress import Progress

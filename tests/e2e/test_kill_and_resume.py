@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from assets.extractors import EXTRACTORS
+from assets.modalities import EXTRACTORS
 from assets.simulate.landing_zone import simulate
 from oncoframe import ledger
 from oncoframe.contracts import Contract
@@ -33,13 +33,13 @@ CONTRACTS = {modality: reader.contract for modality, reader in EXTRACTORS.items(
 RUN = """
 import json, sys
 from datetime import UTC, datetime
-from assets.extractors import EXTRACTORS
+from assets.modalities import EXTRACTORS
 from oncoframe.lake import Lake
 from assets.landing import intake
 from assets.landing.samplesheet import read_samplesheet
-from orchestration.driver import Driver
+from orchestration.patients.driver import Driver
 from orchestration.settings import Settings
-from orchestration.staleness import plan
+from orchestration.patients.staleness import plan
 
 def say(**what):
     print(json.dumps(what), flush=True)

@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 
-from assets.extractors import EXTRACTORS
 from assets.landing import intake
 from assets.landing.samplesheet import read_samplesheet
+from assets.modalities import EXTRACTORS
 from assets.simulate.landing_zone import simulate
 from oncoframe import ledger
 from oncoframe.contracts import Modality
 from oncoframe.lake import Lake
-from orchestration.driver import Driver
+from orchestration.patients.driver import Driver
 from orchestration.pipeline import open_instance
 from orchestration.settings import Settings
 

@@ -20,14 +20,14 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from assets.monitoring.verdicts import StoredVerdict, newest_verdict
+from assets.models.drift import StoredVerdict, newest_verdict
 from assets.scoring.table import current_scores
 from assets.simulate import somatic
 from assets.simulate.landing_zone import simulate
 from oncoframe.lake import Lake
 from orchestration.pipeline import open_instance
-from orchestration.retraining import DATA_VERSION_TAG, REASON_TAG
 from orchestration.settings import PROJECT, Settings
+from orchestration.studies.retraining import DATA_VERSION_TAG, REASON_TAG
 
 STUDY = "synthetic_leukemia"
 #: Patients the first champion learns from, who arrive then, and who come from the new sequencer.

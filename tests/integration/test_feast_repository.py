@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 from feast import FeatureStore
 
-from assets.catalog import feature_contracts, service_contracts
 from assets.clinical.contract import clinical_contract
 from assets.genomics.fusion import reader as fusion
+from assets.store.catalog import feature_contracts, service_contracts
 from feature_repo.client import REPOSITORY, apply, open_store, training_rows
 from feature_repo.contract_view import feature_view
 from feature_repo.dtypes import polars_type

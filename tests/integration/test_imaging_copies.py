@@ -41,7 +41,7 @@ from oncoframe.errors import (
     TruncatedFile,
     WrongFormat,
 )
-from orchestration.landing_zone import KEY, open_zone
+from orchestration.patients.landing_zone import KEY, open_zone
 from orchestration.settings import Settings
 
 PHANTOM = make_phantom(PhantomShape(size=(6, 30, 32), tumour_mm=8.0, has_cavity=False), seed=6)

@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
-from assets.monitoring.verdicts import StoredVerdict, store_verdict
+from assets.models.drift import StoredVerdict, store_verdict
 from assets.promotion.candidates import propose
 from assets.promotion.gate import alias_problem, promote, review, rollback
 from ml.registry.files import load_version
@@ -23,8 +23,8 @@ from oncoframe.errors import AuditError, PromotionError
 from oncoframe.lake import Lake
 from orchestration.cli.main import app
 from orchestration.definitions import build
-from orchestration.promotion import place
 from orchestration.settings import Settings
+from orchestration.studies.champions import place
 
 STUDY = "synthetic_leukemia"
 

@@ -25,9 +25,9 @@ from ml.registry.versions import copy_to_champion, with_alias
 from oncoframe.audit import AuditLog
 from oncoframe.errors import PromotionError
 from oncoframe.lake import Lake
-from orchestration.promotion import place
 from orchestration.releases import give_roles
 from orchestration.settings import Settings
+from orchestration.studies.champions import place
 
 STUDY = "synthetic_leukemia"
 PASSWORD = "a password of {}, long enough"  # noqa: S105 (of users who live for one test)

@@ -7,10 +7,10 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from assets.catalog import service_contracts
 from assets.clinical.contract import clinical_contract
 from assets.expression.quantification import CONTRACT as EXPRESSION
 from assets.genomics.fusion.reader import CONTRACT as FUSION
+from assets.store.catalog import service_contracts
 from assets.training import defs as glue
 from assets.training.data_version import data_version
 from assets.training.defs import frame_builder
@@ -18,8 +18,8 @@ from assets.training.diff import Why, diff_frames
 from assets.training.frames import FrameRequest
 from assets.training.sidecar import FRAME
 from feature_repo.client import apply
-from orchestration.retraining import DATA_VERSION_TAG
 from orchestration.settings import Settings
+from orchestration.studies.retraining import DATA_VERSION_TAG
 
 CLINICAL = clinical_contract()
 MODALITIES = ("fusion", "expression", "clinical")

@@ -13,13 +13,14 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from assets.monitoring.verdicts import StoredVerdict, store_verdict
+from assets.models.drift import StoredVerdict, store_verdict
 from ml.registry.store import mlflow
 from ml.study.definition import study_names
 from orchestration import automation
-from orchestration.champions import scored_studies
 from orchestration.pipeline import open_instance
-from orchestration.retraining import (
+from orchestration.settings import Settings
+from orchestration.studies.champions import scored_studies
+from orchestration.studies.retraining import (
     BY_HAND,
     DATA_VERSION_TAG,
     REASON_TAG,
@@ -28,7 +29,6 @@ from orchestration.retraining import (
     retrained,
     training_tags,
 )
-from orchestration.settings import Settings
 
 STUDY = "synthetic_leukemia"
 FRAME = "f00df00df00df00d"

@@ -13,16 +13,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from assets.extractors import EXTRACTORS
 from assets.landing import intake
 from assets.landing.samplesheet import read_samplesheet
+from assets.modalities import EXTRACTORS
 from assets.simulate.landing_zone import repair, simulate
 from oncoframe import ledger
 from oncoframe.contracts import Contract, Modality
 from oncoframe.hashing import content_hash
 from oncoframe.lake import Lake, latest_rows
 from oncoframe.ledger import Outcome
-from orchestration.driver import Driver, PatientOutcome
+from orchestration.patients.driver import Driver, PatientOutcome
 from orchestration.settings import PROJECT, Settings
 
 FUSION = EXTRACTORS[Modality.FUSION].contract
@@ -487,7 +487,7 @@ from pathlib import Path
 from oncoframe.contracts import Modality
 from oncoframe.lake import Lake
 from assets.landing import intake
-from orchestration.driver import Driver
+from orchestration.patients.driver import Driver
 from orchestration.settings import Settings
 
 def main():

@@ -3,8 +3,8 @@
 import dagster as dg
 import pytest
 
-from assets.catalog import feature_contracts
-from assets.extractors import EXTRACTORS
+from assets.modalities import EXTRACTORS
+from assets.store.catalog import feature_contracts
 from orchestration.groups import OWNERS, SCIENCE_OWNERS, STAGES, group
 from orchestration.partitions import PATIENTS
 from orchestration.settings import PROJECT

@@ -5,7 +5,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets.catalog import SERVICES
+from assets.store.catalog import SERVICES
 from orchestration.pipeline import Pipeline, open_instance
 from orchestration.progress import Progress
 

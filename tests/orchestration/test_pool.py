@@ -33,10 +33,10 @@ from oncoframe.errors import (
     WorkerDied,
 )
 from oncoframe.extraction import LandedFile
-from orchestration import pool as pool_module
-from orchestration.pool import Finished, WorkerPool
+from orchestration.patients import pool as pool_module
+from orchestration.patients.pool import Finished, WorkerPool
+from orchestration.patients.worker import Task
 from orchestration.settings import PROJECT
-from orchestration.worker import Task
 
 HEADER = "#FusionName\tJunctionReadCount\tSpanningFragCount\n"
 
@@ -256,7 +256,8 @@ def test_run__calls_an_unknown_error_a_defect(settings, tmp_path):
     finished = finish(settings, [replace(unheard_of, files=files)])
     assert isinstance(finished["P1"].reading.error, ExtractorFailed)
     assert re.search(
-        r"got ValueError at orchestration/worker.py:\d+\.", str(finished["P1"].reading.error)
+        r"got ValueError at orchestration/patients/worker.py:\d+\.",
+        str(finished["P1"].reading.error),
     )
 
 
@@ -341,9 +342,9 @@ import sys
 from datetime import UTC, datetime
 from oncoframe.contracts import Modality, Status
 from oncoframe.extraction import LandedFile
-from orchestration.pool import WorkerPool
+from orchestration.patients.pool import WorkerPool
 from orchestration.settings import Settings
-from orchestration.worker import Task
+from orchestration.patients.worker import Task
 
 def main():
     may = datetime(2024, 5, 1, tzinfo=UTC)
@@ -378,7 +379,7 @@ _HANG = """
 import ctypes
 import multiprocessing
 import os
-from orchestration.worker import prepare
+from orchestration.patients.worker import prepare
 
 def hang():
     prepare(4096)

@@ -7,9 +7,9 @@ from oncoframe.errors import FileMissing
 from oncoframe.reference import active
 from oncoframe.reference.active import reference_for
 from oncoframe.reference.load import built_in
-from orchestration.references import prepare_references, seed_dictionaries
+from orchestration.patients.references import prepare_references, seed_dictionaries
+from orchestration.patients.staleness import row_states
 from orchestration.settings import Settings
-from orchestration.staleness import row_states
 
 GTF = (
     'chr7\tHAVANA\tgene\t100\t900\t.\t+\t.\tgene_id "ENSG00000000001.2"; gene_name "AAA";\n'

@@ -16,7 +16,7 @@ from assets.landing.intake import take_in
 from assets.landing.samplesheet import read_samplesheet
 from oncoframe.contracts import Modality
 from oncoframe.lake import Lake
-from orchestration.driver import Driver
+from orchestration.patients.driver import Driver
 from orchestration.settings import Settings
 
 pytestmark = pytest.mark.real_data

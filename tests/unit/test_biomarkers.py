@@ -7,19 +7,19 @@ import polars as pl
 import pytest
 
 from assets.biomarkers.agreement import Comparison, agreements
-from assets.biomarkers.atoms import Atoms, column
 from assets.biomarkers.contract import CONTRACT, EVIDENCE, UNREADABLE
 from assets.biomarkers.evaluate import evaluate
 from assets.biomarkers.karyotypes import karyotype_answers
 from assets.biomarkers.observations import cnv_answers, expression_ratios, sv_answers
 from assets.biomarkers.publish import publish
-from assets.catalog import feature_contracts, service_contracts
+from assets.biomarkers.questions import Atoms, column
 from assets.clinical.contract import clinical_contract
 from assets.expression.quantification import CONTRACT as EXPRESSION
 from assets.genomics.fusion.reader import CONTRACT as FUSION
 from assets.genomics.panel.entries import load_panel
 from assets.genomics.panel.rules import Combination, Entry, Finding, Panel, Source
 from assets.genomics.snv.reader import CONTRACT as SNV
+from assets.store.catalog import feature_contracts, service_contracts
 from oncoframe.errors import StudyError
 
 PANEL = load_panel()

@@ -8,12 +8,12 @@ import time
 import polars as pl
 import pytest
 
-from assets.catalog import feature_contracts
 from assets.clinical.contract import clinical_contract
 from assets.expression.quantification import CONTRACT as EXPRESSION
 from assets.genomics.fusion.reader import CONTRACT as FUSION
 from assets.landing import intake
-from assets.training.explain import explain
+from assets.store.catalog import feature_contracts
+from assets.training.lineage import explain
 from oncoframe.errors import StudyError
 from oncoframe.ledger import Outcome
 

@@ -8,12 +8,18 @@ import polars as pl
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from assets.catalog import service_contracts
 from assets.clinical.contract import clinical_contract
 from assets.clinical.publish import COHORT_SCHEMA, LABELS_SCHEMA
 from assets.genomics.fusion.reader import CONTRACT as FUSION
-from assets.monitoring.judge import AskedModel, judge_drift, out_of_fold
-from assets.monitoring.verdicts import StoredVerdict, newest_verdict, store_verdict
+from assets.models.drift import (
+    AskedModel,
+    StoredVerdict,
+    judge_drift,
+    newest_verdict,
+    out_of_fold,
+    store_verdict,
+)
+from assets.store.catalog import service_contracts
 from assets.training.data_version import data_version, frame_tables
 from assets.training.frames import FrameBuilder, FrameRequest
 from assets.training.served import served_rows

@@ -28,9 +28,8 @@ from oncoframe.errors import (
     Unavailable,
     WorkerDied,
 )
-from orchestration.references import prepare_references
-from orchestration.settings import PROJECT, Settings
-from orchestration.worker import (
+from orchestration.patients.references import prepare_references
+from orchestration.patients.worker import (
     OUT_OF_MEMORY,
     READER_CRASHED,
     Reading,
@@ -39,6 +38,7 @@ from orchestration.worker import (
     read_patient,
     worker_environment,
 )
+from orchestration.settings import PROJECT, Settings
 
 #: Tasks handed to the pool per worker: enough to keep it busy, few enough to bound memory.
 _AHEAD = 4
@@ -74,7 +74,7 @@ class WorkerPool:
     def __enter__(self) -> Self:
         prepare_references(self._settings)
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["orchestration.worker"])
+        context.set_forkserver_preload(["orchestration.patients.worker"])
         with worker_environment():
             forkserver.ensure_running()
         self._pool = ProcessPool(

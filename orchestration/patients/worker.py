@@ -18,7 +18,7 @@ from pathlib import Path
 
 from polars.exceptions import PanicException
 
-from assets.extractors import EXTRACTORS
+from assets.modalities import EXTRACTORS
 from oncoframe.contracts import Modality, Status
 from oncoframe.errors import OncoFrameError, Unavailable
 from oncoframe.extraction import LandedFile, ReadFile

@@ -9,7 +9,7 @@ from assets.biomarkers.contract import CONTRACT as BIOMARKERS_CONTRACT
 from assets.biomarkers.contract import MODALITY as BIOMARKERS
 from assets.clinical.contract import MODALITY as CLINICAL
 from assets.clinical.contract import clinical_contract
-from assets.extractors import EXTRACTORS
+from assets.modalities import EXTRACTORS
 from oncoframe.contracts import Contract, Modality
 from oncoframe.errors import StudyError
 

@@ -65,3 +65,21 @@ def no_champion(*studies: str) -> str:
 def scored_studies() -> list[str]:
     """Studies whose models can be asked about patients: those that predict classes."""
     return [name for name in study_names() if load_study(name).label.kind == "class"]
+
+
+if TYPE_CHECKING:
+    from assets.promotion.gate import Place
+
+
+def place(settings: Settings) -> "Place":
+    """Where the registry, the frames, the verdicts on drift and the audit log of a home are."""
+    # MLflow takes seconds to load, which a run without models does not spend.
+    from assets.promotion.gate import Place  # noqa: PLC0415
+
+    return Place(
+        settings.registry,
+        settings.frames_dir,
+        settings.drift_dir,
+        AuditLog(settings.audit_log),
+        settings.approvers,
+    )

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from assets.catalog import service_contracts
+from assets.store.catalog import service_contracts
 from assets.training.data_version import data_version
 from ml.study.definition import load_study
 from oncoframe.lake import Lake
-from orchestration.champions import scored_studies
-from orchestration.steps import PROPOSED, TRAINED
+from orchestration.studies.champions import scored_studies
+from orchestration.studies.steps import PROPOSED, TRAINED
 
 #: Run tags: study, version of its data, why the run was made, drift verdict that asked for it.
 STUDY_TAG = "oncoframe/study"

@@ -3,9 +3,9 @@
     landed files -> plan (what is stale) -> worker pool -> commit (lake, then ledger) -> outcome
 
 The only place that knows commits and quarantine. Rows are committed before the ledger, and what is
-stale the feature table itself is asked (:mod:`orchestration.staleness`), so a kill at any moment
+stale the feature table itself is asked (:mod:`orchestration.patients.staleness`), so a kill at any moment
 loses no finished patient and repeats none. Dagster events are written by
-:mod:`orchestration.per_patient`.
+:mod:`orchestration.patients.per_patient`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from itertools import chain, islice
 
 import polars as pl
 
-from assets.extractors import EXTRACTORS
+from assets.modalities import EXTRACTORS
 from oncoframe import ledger
 from oncoframe.contracts import WITHDRAWN, Contract, Modality
 from oncoframe.errors import ContractViolation, OncoFrameError, Unavailable
@@ -24,12 +24,12 @@ from oncoframe.extraction import ReadFile
 from oncoframe.feature_rows import feature_rows
 from oncoframe.lake import Lake
 from oncoframe.ledger import Entry, Outcome
-from orchestration import pictures, staleness
-from orchestration.pool import Finished, WorkerPool
-from orchestration.references import prepare_references, seed_dictionaries
+from orchestration.patients import pictures, staleness
+from orchestration.patients.pool import Finished, WorkerPool
+from orchestration.patients.references import prepare_references, seed_dictionaries
+from orchestration.patients.staleness import row_states, state
+from orchestration.patients.worker import Task
 from orchestration.settings import Settings
-from orchestration.staleness import row_states, state
-from orchestration.worker import Task
 
 #: In place of the hash of a file in a row that takes others back.
 _NO_FILE = sha256(b"").hexdigest()
@@ -79,7 +79,7 @@ class Driver:
     ) -> Iterator[PatientOutcome]:
         """Bring the feature table up to date for some patients.
 
-        Parameters are those of :func:`orchestration.staleness.plan`.
+        Parameters are those of :func:`orchestration.patients.staleness.plan`.
 
         Yields
         ------

@@ -22,11 +22,11 @@ from oncoframe.contracts import Modality, Status
 from oncoframe.errors import SettingsError
 from oncoframe.extraction import LandedFile
 from oncoframe.lake import Lake
-from orchestration.copying import copy_study
-from orchestration.pool import WorkerPool
+from orchestration.patients.copying import copy_study
+from orchestration.patients.pool import WorkerPool
+from orchestration.patients.worker import Task
 from orchestration.progress import Progress
 from orchestration.settings import Settings
-from orchestration.worker import Task
 
 #: Folder of the copies and file of the key, below the home.
 COPIES, KEY = "deidentified", "deidentification.key"

@@ -13,8 +13,8 @@ from hashlib import sha256
 
 import polars as pl
 
-from assets.extractors import EXTRACTORS
 from assets.landing.intake import files_by_patient, landed
+from assets.modalities import EXTRACTORS
 from oncoframe import ledger
 from oncoframe.contracts import Contract, Modality, Status
 from oncoframe.extraction import LandedFile
@@ -22,7 +22,7 @@ from oncoframe.lake import Lake, latest_rows
 from oncoframe.ledger import Entry, Outcome
 from oncoframe.reference.active import reference_for
 from oncoframe.reference.builds import BUILDS
-from orchestration.worker import Task
+from orchestration.patients.worker import Task
 
 #: (event time, hash, genome build, tool, site, assay performed, code version) of a row: what makes
 #: it current.

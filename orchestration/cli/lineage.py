@@ -33,8 +33,8 @@ def explain(
 
     Example: oncoframe explain SYN-0001 BCR::ABL1
     """
-    from assets.catalog import feature_contracts
-    from assets.training.explain import explain as explain_value
+    from assets.store.catalog import feature_contracts
+    from assets.training.lineage import explain as explain_value
     from oncoframe.lake import Lake
 
     with command(as_json=as_json) as output:

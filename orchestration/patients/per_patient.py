@@ -13,14 +13,14 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from assets.extractors import EXTRACTORS
+from assets.modalities import EXTRACTORS
 from oncoframe.contracts import Contract, Modality
 from oncoframe.ledger import Entry, Outcome
-from orchestration.driver import Driver, PatientOutcome
 from orchestration.groups import OWNERS, group
 from orchestration.metadata import contract_schema, picture_metadata
 from orchestration.partitions import PATIENTS
-from orchestration.pictures import newest
+from orchestration.patients.driver import Driver, PatientOutcome
+from orchestration.patients.pictures import newest
 from orchestration.progress import Progress
 
 _DONE = (Outcome.OK, Outcome.NOT_PERFORMED)
@@ -44,7 +44,7 @@ def per_patient_asset(modality: Modality, stage: str, kinds: set[str]) -> dg.Ass
     Parameters
     ----------
     modality
-        Whose contract and extractor; see :data:`assets.extractors.EXTRACTORS`.
+        Whose contract and extractor; see :data:`assets.modalities.EXTRACTORS`.
     stage
         Stage of the data; becomes the group.
     kinds

@@ -2,14 +2,14 @@
 
 Task -> write_copy -> Reading without features, or the typed error
 
-Light to import, as :mod:`orchestration.worker` is.
+Light to import, as :mod:`orchestration.patients.worker` is.
 """
 
 import os
 
 from assets.imaging.copies import Deidentification, write_copy
 from oncoframe.errors import OncoFrameError
-from orchestration.worker import OUT_OF_MEMORY, Reading, Task
+from orchestration.patients.worker import OUT_OF_MEMORY, Reading, Task
 
 
 def copy_study(task: Task, how: Deidentification) -> Reading:

@@ -1,0 +1,1 @@
+"""The per-patient driver: landing zone, pool, staleness, assets."""
