@@ -1,10 +1,11 @@
 """What happens by itself: scores every night, training once a week and on drift.
 
+samplesheet or a file of it changed -> new_files -> job everything, once per state of the zone
 clock -> nightly_scores -> scoring frame, scores, drift report of each study with a champion
 clock -> weekly_retrain, drift verdict -> drift_retrain -> frame, model, report, candidate
 
-Whether a training is due is decided in ``retraining.py``. What the samplesheet starts is in
-``sensors.py``. Ticks say in a sentence why they do nothing; Dagster keeps it.
+Whether a training is due is decided in ``studies/retraining.py``. Ticks say in a sentence why they
+do nothing; Dagster keeps it.
 """
 
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -34,6 +35,8 @@ from orchestration.studies.steps import PROPOSED, SCORED, SCORING_CHECKS, TRAINE
 if TYPE_CHECKING:
     from ml.registry.model_version import ModelVersion
 
+#: The zone is looked at this often; looking reads sizes and times, no file.
+ZONE_INTERVAL_S = 60
 #: The verdict is looked at this often; looking reads a file and asks the registry.
 INTERVAL_S = 30
 
@@ -204,10 +207,6 @@ def sensors(settings: Settings) -> list[dg.SensorDefinition]:
 def _at_first(kind: type[_Status], settings: Settings) -> _Status:
     """Status until somebody starts or stops it in the UI."""
     return kind.RUNNING if settings.automatic else kind.STOPPED
-
-
-#: The zone is looked at this often; looking reads sizes and times, no file.
-INTERVAL_S = 60
 
 
 def new_files(

@@ -28,7 +28,8 @@ UNREADABLE, UNREAD = "karyotype_unreadable", "karyotype_unread_items"
 
 _COUNT, _FLAG, _NUMBER, _TEXT = pl.Int32(), pl.Boolean(), pl.Float64(), pl.String()
 
-#: Numbers of a karyotype, in the order of :class:`assets.genomics.karyotype.cytogenetics.KaryotypeCounts`.
+#: Numbers of a karyotype, in the order of
+#: :class:`assets.genomics.karyotype.cytogenetics.KaryotypeCounts`.
 KARYOTYPE_FEATURES = (
     Feature("karyotype_modal_number", _COUNT, "1",
             "chromosomes per cell of the largest abnormal clone"),

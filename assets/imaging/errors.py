@@ -1,4 +1,4 @@
-"""Errors of CT imaging: the branch of :mod:`oncoframe.errors` that names what is wrong with a study.
+"""Errors of CT imaging: the branch of :mod:`oncoframe.errors` that says what ails a study.
 
     BadInput
     ├── DamagedFile             a DICOM file whose attributes cannot be parsed

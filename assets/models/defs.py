@@ -1,4 +1,4 @@
-"""Models: Dagster glue only; training is in ``ml/training/classification.py``, tracking in ``ml/registry``.
+"""Models: Dagster glue only; training is in ``ml/training``, tracking in ``ml/registry``.
 
 training_frame/<study> -> trained_model/<study> (cross-validated, logged to MLflow)
                        -> report/<study> (one HTML page)

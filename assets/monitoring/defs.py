@@ -1,4 +1,4 @@
-"""Drift: Dagster glue only; the verdict is in ``judge.py``, the tests are in ``ml/drift/comparison.py``.
+"""Drift: Dagster glue only; the verdict is in ``assets/models/drift.py``.
 
 champion, its frame, scoring_frame/<study> -> drift_report/<study> (verdict, page, figures)
 """

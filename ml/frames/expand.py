@@ -3,8 +3,8 @@
     List(Float32) column + dictionary -> (n, positions) matrix -> one column per position
 
 A position is called ``<column>[<name>]`` in domain names, in a file by the safe form of that
-(:mod:`oncoframe.names`): decoding a column name gives the name a model reports. Layout only: nothing
-is selected, filled over an absent assay, or fitted.
+(:mod:`oncoframe.names`): decoding a column name gives the name a model reports. Layout only:
+nothing is selected, filled over an absent assay, or fitted.
 """
 
 from collections.abc import Iterator, Sequence
@@ -113,8 +113,8 @@ def expand(frame: Frame, columns: Sequence[str] | None = None) -> pl.DataFrame:
 
     Returns
     -------
-    (n) data frame: :data:`~ml.frames.frame.KEY_COLUMNS`, then the columns; a block is one Float32 column
-    per position in its place, all in safe names. NaN in a block is null: not known.
+    (n) data frame: :data:`~ml.frames.frame.KEY_COLUMNS`, then the columns; a block is one Float32
+    column per position in its place, all in safe names. NaN in a block is null: not known.
 
     Raises
     ------

@@ -78,9 +78,9 @@ def encoder(
 def dense_encoder(*, counts: bool = False, select: int | None = None) -> Pipeline:
     """As :func:`encoder`, with gaps filled and all columns scaled.
 
-    What :class:`ml.pipelines.preprocessing.AssayImputer` leaves open is put at the median of the training fold.
-    Whether an assay was performed is a column of its own, so a filled gap can be told from a
-    measurement.
+    What :class:`~ml.pipelines.preprocessing.AssayImputer` leaves open is put at the median of the
+    training fold. Whether an assay was performed is a column of its own, so a filled gap can be
+    told from a measurement.
     """
     return Pipeline(
         [

@@ -4,7 +4,8 @@
 
 What a fitted step knows comes from the training fold alone, so a new patient is judged against the
 same reference and changes no factor of anybody else. Only for counts of reads: TPM, FPKM and
-logarithms are normalised already. Missing values that stay are :mod:`ml.pipelines.preprocessing`'s to fill.
+logarithms are normalised already. Missing values that stay are for
+:mod:`ml.pipelines.preprocessing` to fill.
 
 References
 ----------

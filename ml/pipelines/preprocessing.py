@@ -4,7 +4,8 @@
 
 sklearn transformers on data frames and arrays, NaN where nothing is known; no step sees the label
 unless its docstring says so. Which columns a step gets is said by a ``ColumnTransformer``, from
-:attr:`ml.frames.design_matrix.DesignMatrix.modalities`. Counts are normalised by :mod:`ml.pipelines.normalization`.
+:attr:`ml.frames.design_matrix.DesignMatrix.modalities`. Counts are normalised by
+:mod:`ml.pipelines.normalization`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

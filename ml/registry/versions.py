@@ -3,8 +3,8 @@
     StoredTraining -> add_candidate -> challenger of <study>_candidates
         -> copy_to_champion -> champion of <study>; the old one is previous -> rollback_aliases
 
-Whether a candidate may become champion is decided in :mod:`ml.promotion.criteria`. A version remembers the hash
-of its files, and is not loaded from other ones.
+Whether a candidate may become champion is decided in :mod:`ml.promotion.criteria`. A version
+remembers the hash of its files, and is not loaded from other ones.
 """
 
 from collections.abc import Mapping

@@ -26,7 +26,7 @@ from ml.study.modelling import (
 from oncoframe.contracts import Modality
 from oncoframe.errors import StudyError
 
-STUDIES_DIR = Path(__file__).parent / "studies"
+STUDIES_DIR = Path(__file__).parent.parent / "studies"
 
 #: What a modality set may name: the assays of the samplesheet, clinical tables, biomarkers.
 MODALITIES = frozenset({*Modality, "clinical", "biomarkers"})

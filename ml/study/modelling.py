@@ -1,6 +1,6 @@
 """How a study is modelled and released: recipes, folds, search, calibration, sets, subgroups.
 
-    study file -> these declarations -> ml.pipelines.recipes, ml.training.folds, ml.training.search, ml.evaluation.conformal, ml.promotion.criteria
+    study file -> these declarations -> pipelines, training, evaluation, promotion
 
 Declarations only; what they refuse is what can be seen to be wrong without a frame.
 """

@@ -2,7 +2,7 @@
 
 ml.registry -> StoredTraining, StoredModel; frames/<frame_id> -> Sidecar of the report
 
-The files are those of :mod:`ml.training.artifacts`. A file that a recipe does not have reads as None.
+The files are those of :mod:`ml.training.artifacts`. One that a recipe does not have reads as None.
 """
 
 import json

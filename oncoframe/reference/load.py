@@ -48,7 +48,8 @@ def load(build: str, *, gtf: Path | None = None, cytobands: Path | None = None) 
     build
         ``GRCh37`` or ``GRCh38``.
     gtf
-        Annotation, see :func:`oncoframe.reference.gtf.read_annotation`; the built-in genes without it.
+        Annotation, see :func:`oncoframe.reference.gtf.read_annotation`; without it the built-in
+        genes.
         The antigen receptor loci, which no annotation has as genes, are added to it.
     cytobands
         UCSC table ``cytoBand`` of the build (chromosome, 0-based start, end, band, stain); the

@@ -3,8 +3,8 @@
     landed files -> plan (what is stale) -> worker pool -> commit (lake, then ledger) -> outcome
 
 The only place that knows commits and quarantine. Rows are committed before the ledger, and what is
-stale the feature table itself is asked (:mod:`orchestration.patients.staleness`), so a kill at any moment
-loses no finished patient and repeats none. Dagster events are written by
+stale the feature table itself is asked (:mod:`orchestration.patients.staleness`), so a kill at
+any moment loses no finished patient and repeats none. Dagster events are written by
 :mod:`orchestration.patients.per_patient`.
 """
 

@@ -13,7 +13,8 @@ key of a rule      what it asks, and of which sources
 ``mutated``        genes with any protein-altering variant (snv)
 ``fusion``         gene pairs ``A::B``, either product (fusion, sv)
 ``rearranged``     genes fused with any partner (fusion, sv)
-``karyotype``      rearrangements, as :func:`assets.genomics.karyotype.rearrangements.pattern` reads them
+``karyotype``      rearrangements, as :func:`~assets.genomics.karyotype.rearrangements.pattern`
+                   reads them
 ``lost, gained``   chromosomes, arms, bands (karyotype, cnv)
 ``deleted``        genes (cnv); ``amplified`` likewise
 ``modal_number``   chromosomes per cell of an abnormal clone, [least, most] (karyotype)

@@ -2,7 +2,7 @@
 
     Panel -> Entry -> rule: Finding (of assays), Combination (of rules), Expression (a number)
 
-What the parts mean, and how they are written, is documented in :mod:`assets.genomics.panel.entries`.
+What the parts mean, and how they are written, is said in :mod:`assets.genomics.panel.entries`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -2,7 +2,7 @@
 
     records of the tumour -> alleles_of -> judged -> alleles with depth, VAF and fate
 
-Reasons that need other records or the annotation are found later, in :mod:`assets.genomics.snv.reader`.
+Reasons that need other records or the annotation are found later, by the reader.
 """
 
 from enum import IntEnum

@@ -72,7 +72,8 @@ def extract(path: Path, *, reference_build: str | None) -> Extraction:
     Raises
     ------
     EmptyFile, TruncatedFile, WrongFormat, MissingSample
-        See :func:`assets.genomics.vcf.records.read_vcf` and :func:`~assets.genomics.vcf.records.sample_records`.
+        See :func:`~assets.genomics.vcf.records.read_vcf` and
+        :func:`~assets.genomics.vcf.records.sample_records`.
     ImpossibleValue
         If a position, depth or fraction cannot have been measured.
     """
