@@ -124,7 +124,7 @@ def test_corrupt__killing_file_kills_the_process_that_reads_it(landing):
     entry = next(e for e in corrupt_files(landing).values() if e["way"] == Way.KILLS_WORKER)
     worker = subprocess.run(
         [sys.executable, "-c", READ_IN_A_WORKER, landing / entry["path"], str(WORKER_BYTES)],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[4],
         capture_output=True,
         check=False,
     )
