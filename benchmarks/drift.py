@@ -22,7 +22,8 @@ import numpy as np
 import polars as pl
 from drift_cohort import PLANTS, Cohort, about, new_kernel, vaf
 
-from ml.drift.comparison import Window, compare, write_report
+from ml.drift.comparison import Window, compare
+from ml.drift.report import write_report
 from ml.drift.score import is_covariate
 from ml.frames.frame import Frame, Sidecar
 

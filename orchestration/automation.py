@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import dagster as dg
 
 from assets.landing import intake
-from assets.models.drift import newest_verdict
+from assets.models.verdicts import newest_verdict
 from ml.study.definition import study_names
 from oncoframe.errors import OncoFrameError
 from oncoframe.hashing import content_hash

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from assets.models.drift import AskedModel, Judgement, StoredVerdict, judge_drift, store_verdict
-from ml.drift.comparison import write_report
+from assets.models.drift import AskedModel, Judgement, judge_drift
+from assets.models.verdicts import StoredVerdict, store_verdict
+from ml.drift.report import write_report
 from ml.study.definition import load_study
 from oncoframe.errors import PromotionError, StudyError
 from oncoframe.lake import Lake

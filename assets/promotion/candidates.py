@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from assets.models.drift import AskedModel, StoredVerdict, judge_drift, store_verdict
+from assets.models.drift import AskedModel, judge_drift
+from assets.models.verdicts import StoredVerdict, store_verdict
 from assets.promotion.gate import Place, held_against
 from assets.training.sidecar import read_sidecar
 from ml.promotion.comparison import Challenge

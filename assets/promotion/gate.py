@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from assets.models.drift import newest_verdict
+from assets.models.verdicts import newest_verdict
 from assets.promotion.aliases import unexplained_champion, was_promoted
 from assets.training.sidecar import read_sidecar
 from ml.frames.frame import read_frame

@@ -2,14 +2,12 @@
 
     reference, current -> newcomers -> tests per column -> verdict, cause -> report
 
-What is tested and how is in ``drift_columns`` and ``drift_tests``, what counts in
-``drift_verdict``, the page in ``drift_report``. Numbers out of a model are columns like others.
+What is tested and how is in :mod:`ml.drift.columns` and :mod:`ml.drift.two_sample`, what counts in
+:mod:`ml.drift.verdict`. Numbers out of a model are columns like others.
 """
 
-import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -165,30 +163,6 @@ def compare(
     modalities = modality_drifts(pair, tests, known)
     sizes = first.rows.height, arrived.rows.height
     return DriftReport(verdict(tests, modalities), modalities, tests, *sizes, pair)
-
-
-def write_report(report: DriftReport, folder: Path) -> dict[str, Path]:
-    """Write ``drift.html`` and the figures as PNG; returns name -> file.
-
-    Parameters
-    ----------
-    folder
-        Made if it is not there.
-    """
-    # Evidently takes seconds to import, which a comparison without a page need not wait for.
-    from ml.drift.report import figures  # noqa: PLC0415
-
-    with warnings.catch_warnings():
-        # It imports its server, and that what is deprecated elsewhere.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        from ml.drift.page import write_html  # noqa: PLC0415
-
-    folder.mkdir(parents=True, exist_ok=True)
-    files = {"html": write_html(report, folder / "drift.html")}
-    for name, figure in figures(report).items():
-        files[name] = folder / f"{name}.png"
-        figure.savefig(files[name], dpi=120)
-    return files
 
 
 def _with_provenance(frame: Frame, provenance: pl.DataFrame) -> Frame:

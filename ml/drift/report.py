@@ -1,10 +1,12 @@
-"""Figures of a comparison: share of drifted columns per modality, effects of the drifted columns.
+"""What a person sees of a comparison: the page, and its figures as files.
 
-    DriftReport -> figures -> matplotlib Figure per name
+    DriftReport -> figures, page -> drift.html, drift_modalities.png, drift_effects.png
 
-Colours are readable for colour-blind people and in grey. Figures are returned, not saved.
+Colours are readable for colour-blind people and in grey.
 """
 
+import warnings
+from pathlib import Path
 from textwrap import shorten
 
 from matplotlib.axes import Axes
@@ -18,6 +20,27 @@ _BLUE, _ORANGE = "#1f5a99", "#c8641c"
 _SHOWN = 20
 _NAME_LETTERS, _LINE_LETTERS = 44, 110
 _WIDTH_IN, _ROW_IN, _ROOM_IN = 10.0, 0.34, 1.75
+
+
+def write_report(report: DriftReport, folder: Path) -> dict[str, Path]:
+    """Write ``drift.html`` and the figures as PNG; returns name -> file.
+
+    Parameters
+    ----------
+    folder
+        Made if it is not there.
+    """
+    with warnings.catch_warnings():
+        # Evidently imports its server, and that what is deprecated elsewhere.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from ml.drift.page import write_html  # noqa: PLC0415
+
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {"html": write_html(report, folder / "drift.html")}
+    for name, figure in figures(report).items():
+        files[name] = folder / f"{name}.png"
+        figure.savefig(files[name], dpi=120)
+    return files
 
 
 def figures(report: DriftReport) -> dict[str, Figure]:

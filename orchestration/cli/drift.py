@@ -39,7 +39,8 @@ def drift(
     Examples: oncoframe drift --reference 3f2a9c0d1e4b5a67 --current 9b1c44e2a0d37f58 --out page;
     oncoframe drift --reference old.parquet --current new.parquet --json
     """
-    from ml.drift.comparison import compare, write_report
+    from ml.drift.comparison import compare
+    from ml.drift.report import write_report
 
     with command(as_json=as_json) as output:
         settings = Settings.load(home=home)

@@ -20,7 +20,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from assets.models.drift import StoredVerdict, newest_verdict
+from assets.models.verdicts import StoredVerdict, newest_verdict
 from assets.scoring.table import current_scores
 from assets.simulate import somatic
 from assets.simulate.landing_zone import simulate

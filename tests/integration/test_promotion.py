@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
-from assets.models.drift import StoredVerdict, store_verdict
+from assets.models.verdicts import StoredVerdict, store_verdict
 from assets.promotion.candidates import propose
 from assets.promotion.gate import alias_problem, promote, review, rollback
 from ml.registry.files import load_version

@@ -13,7 +13,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from assets.models.drift import StoredVerdict, store_verdict
+from assets.models.verdicts import StoredVerdict, store_verdict
 from ml.registry.store import mlflow
 from ml.study.definition import study_names
 from orchestration import automation

@@ -1,11 +1,10 @@
-"""Phantoms as DICOM: a CT series, and its tumour as RTSTRUCT or, by ``phantom_seg``, DICOM SEG.
+"""Phantoms as DICOM: a CT series, and its tumour as RTSTRUCT or, by ``segmentation.py``, DICOM SEG.
 
     Phantom -> CT slices -> RTSTRUCT, contours half-way between the pixels -> folder
 
 UIDs, dates and times are derived from the seed, so that the same seed gives the same bytes.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +16,10 @@ from pydicom.sequence import Sequence
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, RTStructureSetStorage
 
 from assets.imaging.dicom_files import save
-from assets.simulate.phantom.image import Phantom
+from assets.simulate.phantom.image import DATE, TIME, Phantom, uid
 
 #: Stored value of 0 HU: pixels are unsigned, as most scanners write them.
 STORED_ZERO = 1024
-DATE, TIME = "20200101", "120000"
 
 
 @dataclass(frozen=True)
@@ -35,12 +33,6 @@ class Identity:
     manufacturer: str = "SIEMENS"
     model: str = "Sensation 64"
     kernel: str = "B30f"
-
-
-def uid(phantom: Phantom, *parts: object) -> UID:
-    """UID of something that belongs to a phantom; the same parts give the same UID."""
-    text = "/".join(map(str, (phantom.seed, phantom.grid.shape, *parts)))
-    return UID(f"2.25.{int.from_bytes(hashlib.sha256(text.encode()).digest()[:15])}")
 
 
 def ct_slices(phantom: Phantom, identity: Identity | None = None) -> list[Dataset]:

@@ -1,20 +1,24 @@
 """A synthetic chest with a planted tumour: the array, its mask and where they lie.
 
-    shape, spacing, orientation, seed -> Phantom -> (phantom_dicom) CT, SEG and RTSTRUCT files
+    shape, spacing, orientation, seed -> Phantom -> (dicom.py, segmentation.py) CT, RTSTRUCT, SEG
 
 For the demo cohort and for tests: the mask is known voxel by voxel, whichever way the files are
 cut, turned or shuffled. Nothing here resembles a real patient.
 """
 
+import hashlib
 from dataclasses import dataclass, field
 
 import numpy as np
+from pydicom.uid import UID
 
 from assets.imaging.grid import Grid
 
 AIR_HU, LUNG_HU, TISSUE_HU, TUMOUR_HU = -1000.0, -820.0, 40.0, 60.0
 #: Standard deviation of the noise of a CT reconstructed for soft tissue.
 NOISE_HU = 12.0
+#: When all of it was acquired.
+DATE, TIME = "20200101", "120000"
 
 
 @dataclass(frozen=True)
@@ -111,3 +115,9 @@ def _grid(shape: PhantomShape) -> Grid:
     spacing = np.array(shape.spacing_mm)
     extent = (np.array(shape.size[::-1]) - 1) * spacing
     return Grid(shape.size, -(direction @ extent) / 2, spacing, direction)
+
+
+def uid(phantom: Phantom, *parts: object) -> UID:
+    """UID of something that belongs to a phantom; the same parts give the same UID."""
+    text = "/".join(map(str, (phantom.seed, phantom.grid.shape, *parts)))
+    return UID(f"2.25.{int.from_bytes(hashlib.sha256(text.encode()).digest()[:15])}")

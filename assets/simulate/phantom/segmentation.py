@@ -5,8 +5,7 @@ import numpy as np
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
-from assets.simulate.phantom.dicom import DATE, TIME, uid
-from assets.simulate.phantom.image import Phantom
+from assets.simulate.phantom.image import DATE, TIME, Phantom, uid
 
 
 def segmentation(

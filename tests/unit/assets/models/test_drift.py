@@ -11,14 +11,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from assets.clinical.contract import clinical_contract
 from assets.clinical.publish import COHORT_SCHEMA, LABELS_SCHEMA
 from assets.genomics.fusion.reader import CONTRACT as FUSION
-from assets.models.drift import (
-    AskedModel,
-    StoredVerdict,
-    judge_drift,
-    newest_verdict,
-    out_of_fold,
-    store_verdict,
-)
+from assets.models.drift import AskedModel, judge_drift, out_of_fold
+from assets.models.verdicts import StoredVerdict, newest_verdict, store_verdict
 from assets.store.catalog import service_contracts
 from assets.training.data_version import data_version, frame_tables
 from assets.training.frames import FrameBuilder, FrameRequest

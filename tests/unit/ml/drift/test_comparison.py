@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ml.drift.comparison import Predictions, Window, compare, write_report
+from ml.drift.comparison import Predictions, Window, compare
+from ml.drift.report import write_report
 from ml.drift.verdict import DriftRule
 from ml.frames.frame import Frame
 from oncoframe.errors import StudyError
