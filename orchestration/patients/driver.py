@@ -8,9 +8,10 @@ any moment loses no finished patient and repeats none. Dagster events are writte
 :mod:`orchestration.patients.per_patient`.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from itertools import chain, islice
 
@@ -127,9 +128,7 @@ class Driver:
                 for task, reads in found.items()
             }
             run_id = next(iter(entries.values())).run_id
-            table, refused = self._rows(contract, new, run_id)
-            if not table.is_empty():
-                self.lake.append_features(contract, table)
+            refused = self._append(contract, new, run_id)
         errors.update(refused)
         outcomes = [
             PatientOutcome(
@@ -167,29 +166,27 @@ class Driver:
             if rows:
                 self.lake.append_features(contract, pl.DataFrame(rows, contract.schema()))
 
-    def _rows(
+    def _append(
         self, contract: Contract, reads: Mapping[Task, Sequence[ReadFile]], run_id: str
-    ) -> tuple[pl.DataFrame, dict[Task, OncoFrameError]]:
-        """Rows of all tasks; a task whose rows break the contract is refused alone."""
-        created = self.clock()
+    ) -> dict[Task, OncoFrameError]:
+        """Append the rows of all tasks; a task whose rows break the contract is refused alone."""
+        rows = partial(feature_rows, self.lake, contract, created=self.clock(), run_id=run_id)
 
-        def build(files: Sequence[ReadFile]) -> pl.DataFrame:
-            rows = feature_rows(self.lake, contract, files, created=created, run_id=run_id)
-            contract.check(rows)
-            return rows
+        def append(tasks: Iterable[Task]) -> None:
+            if files := [read for task in tasks for read in reads[task]]:
+                self.lake.append_features(contract, rows(files))
 
         refused: dict[Task, OncoFrameError] = {}
         try:
-            return build([read for files in reads.values() for read in files]), refused
+            append(reads)
         except ContractViolation:
-            good: list[ReadFile] = []
             for task, files in reads.items():
                 try:
-                    build(files)
-                    good += files
+                    contract.check(rows(files))
                 except ContractViolation as error:
                     refused[task] = error
-            return build(good), refused
+            append([task for task in reads if task not in refused])
+        return refused
 
     def _attempted(self, entry: Entry, tries: int, error: OncoFrameError | None) -> Entry:
         entry = replace(entry, attempts=entry.attempts + tries, last_seen=self.clock())
