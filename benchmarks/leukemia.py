@@ -19,7 +19,8 @@ from scipy.stats import binom
 from assets.simulate.landing_zone import simulate
 from ml.registry.trainings import newest_training
 from ml.training.stored import StoredModel
-from orchestration.pipeline import Pipeline, open_instance
+from orchestration.definitions import pipeline_of
+from orchestration.pipeline import open_instance
 from orchestration.progress import Progress
 from orchestration.settings import Settings
 
@@ -41,7 +42,7 @@ def main() -> None:
         truth = json.loads((landing / "truth.json").read_text())
         settings = Settings.load(home=Path(scratch) / "home", landing=str(landing))
         with open_instance(settings.dagster_dir) as instance:
-            pipeline = Pipeline(settings, instance, Progress())
+            pipeline = pipeline_of(settings, instance, Progress())
             pipeline.run()
             result = pipeline.train(STUDY)
         best = newest_training(STUDY, store=settings.registry).best

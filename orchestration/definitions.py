@@ -4,13 +4,16 @@ assets/<stage>/defs.py + jobs + schedules + resources -> defs -> Dagster UI and 
 """
 
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
+from oncoframe.lake import Lake
 from orchestration import automation, jobs
+from orchestration.patients.driver import Driver
+from orchestration.pipeline import Pipeline
 from orchestration.progress import Progress
 from orchestration.releases import rollback_job
-from orchestration.resources import resources
 from orchestration.settings import Settings
 
 
@@ -22,11 +25,32 @@ def build(settings: Settings, progress: Progress | None = None) -> dg.Definition
             jobs=[*jobs.JOBS, *automation.JOBS, rollback_job],
             schedules=automation.schedules(settings),
             sensors=automation.sensors(settings),
-            resources=resources(settings, progress),
+            resources=_resources(settings, progress or Progress()),
             # The driver's pool uses all cores; a process per step would load Feast and dbt again.
             executor=dg.in_process_executor,
         ),
     )
+
+
+def pipeline_of(settings: Settings, instance: dg.DagsterInstance, progress: Progress) -> Pipeline:
+    """The main job of a home, on these definitions."""
+    return Pipeline(settings, instance, progress, build)
+
+
+def _resources(settings: Settings, progress: Progress) -> dict[str, Any]:
+    """Resource key -> pure object, shared by the assets under one name each."""
+    # dagster-dbt takes seconds to load, which a run without work does not spend.
+    from orchestration.dbt import clinical_dbt  # noqa: PLC0415
+
+    lake = Lake(settings.lake_dir)
+    return {
+        "settings": settings,
+        "lake": lake,
+        "driver": Driver(lake, settings),
+        "progress": progress,
+        "dbt": clinical_dbt(),
+        "build": build,
+    }
 
 
 @dg.definitions

@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from orchestration.pipeline import Pipeline
+from orchestration.pipeline import Build, Pipeline
 from orchestration.progress import Progress
 from orchestration.settings import Settings
 
@@ -26,9 +26,10 @@ def run_everything(
     config: EverythingConfig,
     settings: dg.ResourceParam[Settings],
     progress: dg.ResourceParam[Progress],
+    build: dg.ResourceParam[Build],
 ) -> None:
     """Land, extract, model clinical tables, register; then train a study, if one is named."""
-    pipeline = Pipeline(settings, context.instance, progress)
+    pipeline = Pipeline(settings, context.instance, progress, build)
     context.log.info(str(pipeline.run()))
     if config.study:
         pipeline.train(config.study)
@@ -45,9 +46,10 @@ def run_retry(
     context: dg.OpExecutionContext,
     settings: dg.ResourceParam[Settings],
     progress: dg.ResourceParam[Progress],
+    build: dg.ResourceParam[Build],
 ) -> None:
     """Read the files of quarantined and failed patients again."""
-    context.log.info(str(Pipeline(settings, context.instance, progress).retry()))
+    context.log.info(str(Pipeline(settings, context.instance, progress, build).retry()))
 
 
 @dg.job(description="Quarantined and failed patients once more, in few runs.")

@@ -4,33 +4,31 @@ landed_files -> per-patient features, a run per chunk -> clinical tables -> biom
     -> frame, model, report, candidate
 
 Each step is a Dagster run of its own, because Dagster skips what depends on a per-patient asset in
-the run that leaves a patient out. A step whose input did not change is not run: the run that last
-worked on the same input is found by its tag.
+the run that leaves a patient out. A step is not run if its assets were last made from the input
+that lies there now: their data version says from which.
 """
 
 import re
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from assets.biomarkers import publish
 from assets.biomarkers.contract import CONTRACT as BIOMARKERS
+from assets.clinical.publish import COHORT, FEATURES, LABELS
 from assets.landing import intake
 from assets.modalities import EXTRACTORS
-from assets.store.catalog import SERVICES, feature_contracts
-from oncoframe import files
 from oncoframe.contracts import Modality
 from oncoframe.lake import Lake
 from oncoframe.ledger import Outcome
 from orchestration.groups import group
+from orchestration.inputs import biomarkers_input, clinical_input, made_from, registry_input
 from orchestration.lost_runs import RunningProcess
 from orchestration.partitions import PATIENTS
 from orchestration.patients import staleness
@@ -38,13 +36,13 @@ from orchestration.patients.driver import Driver
 from orchestration.patients.landing_zone import open_zone
 from orchestration.patients.references import prepare_references
 from orchestration.progress import Progress
-from orchestration.settings import PROJECT, Settings
+from orchestration.settings import Settings
 from orchestration.studies.retraining import BY_HAND, data_version_now, retrained, training_tags
 
 #: Dagster's own console log; progress bars and ledger say the same to people.
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-#: Run tag: hash of what the run worked on.
-INPUT_TAG = "oncoframe/input_sha256"
+#: Makes the definitions of a home, with a place to show progress.
+Build = Callable[[Settings, Progress], dg.Definitions]
 _DONE = (Outcome.OK, Outcome.NOT_PERFORMED)
 
 
@@ -84,14 +82,17 @@ class Pipeline:
         Dagster instance that records the runs.
     progress
         Where long work shows how far it is.
+    build
+        Makes the definitions of the home; asked once there is something to run.
     """
 
     def __init__(
-        self, settings: Settings, instance: dg.DagsterInstance, progress: Progress
+        self, settings: Settings, instance: dg.DagsterInstance, progress: Progress, build: Build
     ) -> None:
         self.settings = settings
         self.instance = instance
         self.progress = progress
+        self._build = build
         self.lake = Lake(settings.lake_dir)
         self.driver = Driver(self.lake, settings)
         self._process = RunningProcess(settings.dagster_dir / "processes")
@@ -114,11 +115,12 @@ class Pipeline:
         }
         self._features(stale)
         if only in (None, "clinical"):
-            self._unless_done("clinical", self._clinical_input())
+            tables = (FEATURES, LABELS, COHORT)
+            self._unless_made("clinical", tables, clinical_input(self.settings))
         if only in (None, "biomarkers"):
-            self._unless_done("biomarkers", self._biomarkers_input())
+            self._biomarkers()
         if only in (None, "store"):
-            self._unless_done("store", _hash(repr((feature_contracts(), SERVICES))))
+            self._unless_made("store", ["feature_registry"], registry_input())
         return self._report(stale, start)
 
     def retry(self) -> RunReport:
@@ -130,7 +132,7 @@ class Pipeline:
             for modality in EXTRACTORS
         }
         self._features(failed, retry=True)
-        self._unless_done("biomarkers", self._biomarkers_input())
+        self._biomarkers()
         return self._report(failed, start)
 
     def _report(self, worked_on: dict[Modality, list[str]], start: float) -> RunReport:
@@ -224,30 +226,17 @@ class Pipeline:
         untold = {e.patient_id for e in plan.settled if e.outcome in _DONE} - told
         return sorted(plan.stale() | untold)
 
-    def _unless_done(self, stage: str, input_sha256: str) -> None:
-        tags = {INPUT_TAG: f"{stage}-{input_sha256}"}
-        done = dg.RunsFilter(tags=tags, statuses=[dg.DagsterRunStatus.SUCCESS])
-        if self.instance.get_run_records(done, limit=1):
+    def _biomarkers(self) -> None:
+        self._unless_made("biomarkers", [BIOMARKERS.table], biomarkers_input(self.lake))
+
+    def _unless_made(self, stage: str, tables: Sequence[str], version: str) -> None:
+        """Make the assets of a stage, unless its tables were last made from this input."""
+        if made_from(self.instance, map(dg.AssetKey, tables), version):
             return
         with self.progress.task(stage, 1) as advance:
             keys = self._definitions.resolve_asset_graph().asset_keys_for_group(group(stage))
-            self.materialize(sorted(keys), tags=tags)
+            self.materialize(sorted(keys))
             advance()
-
-    def _clinical_input(self) -> str:
-        """Hash of the clinical tables and of the models that read them."""
-        clinical = files.join(self.settings.require_landing(), "clinical")
-        sources = [
-            path
-            for path in sorted((PROJECT / "dbt_clinical").rglob("*"))
-            if path.suffix in {".sql", ".yml"} and "target" not in path.parts
-        ]
-        landed = files.sha256(clinical) if files.exists(clinical) else ""
-        return _hash(landed + "".join(files.local_sha256(path) for path in sources))
-
-    def _biomarkers_input(self) -> str:
-        """Hash of the versions of the tables that biomarkers rest on, and of their rules."""
-        return _hash(repr((publish.versions(self.lake), BIOMARKERS.code_version)))
 
     def _stage(self, table: str) -> str:
         graph = self._definitions.resolve_asset_graph()
@@ -256,9 +245,7 @@ class Pipeline:
     @cached_property
     def _definitions(self) -> dg.Definitions:
         # Loading Feast and dbt takes seconds, which a run without work does not spend.
-        from orchestration.definitions import build  # noqa: PLC0415
-
-        return build(self.settings, self.progress)
+        return self._build(self.settings, self.progress)
 
     @cached_property
     def _job(self) -> dg.JobDefinition:
@@ -279,7 +266,3 @@ def open_instance(folder: Path) -> dg.DagsterInstance:
     if not config.exists() or config.read_text() != text:
         config.write_text(text)
     return dg.DagsterInstance.from_config(str(folder))
-
-
-def _hash(text: str) -> str:
-    return sha256(text.encode()).hexdigest()

@@ -11,6 +11,7 @@ from assets.biomarkers.contract import CONTRACT
 from assets.biomarkers.publish import publish, sources
 from oncoframe.lake import Lake
 from orchestration.groups import SCIENCE_OWNERS, group
+from orchestration.inputs import biomarkers_input
 from orchestration.metadata import contract_schema
 
 
@@ -28,6 +29,7 @@ def biomarkers(
     context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]
 ) -> dg.MaterializeResult[None]:
     """Append to the lake the biomarkers that are new or changed."""
+    version = biomarkers_input(lake)
     done = publish(lake, run_id=context.run.run_id, now=datetime.now(tz=UTC))
     return dg.MaterializeResult(
         metadata={
@@ -35,5 +37,6 @@ def biomarkers(
             "appended": done.appended,
             "delta_version": done.version,
             "unreadable_karyotypes": dict(done.unreadable),
-        }
+        },
+        data_version=dg.DataVersion(version),
     )

@@ -22,6 +22,7 @@ from oncoframe import files
 from oncoframe.lake import Lake
 from orchestration.dbt import clinical_manifest
 from orchestration.groups import OWNERS, group
+from orchestration.inputs import clinical_input
 from orchestration.metadata import contract_schema, table_schema
 from orchestration.settings import Settings
 
@@ -29,6 +30,8 @@ from orchestration.settings import Settings
 DATABASE = "clinical_db"
 LANDED = "clinical_csv"
 TABLES = (FEATURES, LABELS, COHORT)
+#: Beside dbt's results: version of what the models in the DuckDB file were built from.
+_BUILT_FROM = "input_version"
 
 
 class _Translator(DagsterDbtTranslator):
@@ -59,6 +62,7 @@ def _models(manifest: dict[str, Any]) -> dg.AssetsDefinition:
         results = target / "run_results.json"
         # What dbt leaves when it cannot even start must not look like this build's results.
         results.unlink(missing_ok=True)
+        version = clinical_input(settings)
         with _local(clinical) as folder:
             variables = {"clinical_dir": str(folder), "clinical_db": str(settings.clinical_db)}
             build = dbt.cli(
@@ -78,6 +82,7 @@ def _models(manifest: dict[str, Any]) -> dg.AssetsDefinition:
                 clinical=clinical,
                 log=str(target / "dbt.log"),
             ) from error
+        (target / _BUILT_FROM).write_text(version)
         for table, columns in unknown_columns(settings.clinical_db).items():
             context.log.warning("%s.csv: nobody reads %s", table, ", ".join(columns))
 
@@ -136,6 +141,7 @@ def clinical_tables(
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Append to the lake what is new or changed in the clinical models."""
     now = datetime.now(tz=UTC)
+    built_from = (settings.home / "dbt" / _BUILT_FROM).read_text()
     published = publish(settings.clinical_db, lake, run_id=context.run.run_id, now=now)
     for table, done in published.items():
         yield dg.MaterializeResult(
@@ -147,7 +153,7 @@ def clinical_tables(
                 "delta_version": done.version,
                 "hash": done.sha256,
             },
-            data_version=dg.DataVersion(done.sha256),
+            data_version=dg.DataVersion(built_from),
         )
 
 

@@ -8,6 +8,7 @@ import dagster as dg
 from assets.store.catalog import feature_contracts
 from feature_repo.client import apply
 from orchestration.groups import OWNERS, group
+from orchestration.inputs import registry_input
 from orchestration.settings import Settings
 
 
@@ -27,5 +28,6 @@ def feature_registry(settings: dg.ResourceParam[Settings]) -> dg.MaterializeResu
             "views": [view.name for view in views],
             "services": [service.name for service in store.list_feature_services()],
             "columns": sum(len(view.features) for view in views),
-        }
+        },
+        data_version=dg.DataVersion(registry_input()),
     )

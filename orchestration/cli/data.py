@@ -128,12 +128,13 @@ def _run(
     *,
     as_json: bool,
 ) -> None:
-    from orchestration.pipeline import Pipeline, open_instance
+    from orchestration.definitions import pipeline_of
+    from orchestration.pipeline import open_instance
 
     with command(as_json=as_json) as output:
         settings = Settings.load(home=home, landing=landing)
         with output.progress() as progress, open_instance(settings.dagster_dir) as instance:
-            report = work(Pipeline(settings, instance, progress))
+            report = work(pipeline_of(settings, instance, progress))
         settings.remember_landing()
         output.say(
             f"{report.patients} patients: {report.ok} computed, {report.skipped} unchanged, "

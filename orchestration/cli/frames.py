@@ -38,13 +38,14 @@ def build(
     Example: oncoframe frame build aml_who_class --modalities snv,clinical --out frame.parquet
     """
     from assets.training.sidecar import FRAME, read_sidecar
-    from orchestration.pipeline import Pipeline, open_instance
+    from orchestration.definitions import pipeline_of
+    from orchestration.pipeline import open_instance
 
     with command(as_json=as_json) as output:
         settings = Settings.load(home=home)
         chosen = [name.strip() for name in modalities.split(",")] if modalities else None
         with output.progress() as progress, open_instance(settings.dagster_dir) as instance:
-            pipeline = Pipeline(settings, instance, progress)
+            pipeline = pipeline_of(settings, instance, progress)
             frame_id = pipeline.build_frame(study, as_of=as_of, modalities=chosen)
         shutil.copyfile(settings.frames_dir / frame_id / FRAME, out)
         about = read_sidecar(settings.frames_dir, frame_id)

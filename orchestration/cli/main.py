@@ -51,7 +51,8 @@ def demo(
     Example: oncoframe demo --patients 60
     """
     from assets.simulate.landing_zone import simulate
-    from orchestration.pipeline import Pipeline, open_instance
+    from orchestration.definitions import pipeline_of
+    from orchestration.pipeline import open_instance
 
     with command(as_json=as_json) as output:
         start = time.monotonic()
@@ -64,7 +65,7 @@ def demo(
                     landing, patients=patients, seed=seed, corrupt=3, ct=data.CT_PATIENTS,
                     progress=report,
                 )  # fmt: skip
-            pipeline = Pipeline(settings, instance, progress)
+            pipeline = pipeline_of(settings, instance, progress)
             ran = pipeline.run()
             settings.remember_landing()
             trained = pipeline.train(DEMO_STUDY)

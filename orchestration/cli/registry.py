@@ -44,14 +44,15 @@ def promote(
 
     Example: oncoframe promote aml_who_class --approver dr_lee --reason "new sequencer"
     """
-    from orchestration.pipeline import Pipeline, open_instance
+    from orchestration.definitions import pipeline_of
+    from orchestration.pipeline import open_instance
     from orchestration.releases import promote_challenger
 
     with command(as_json=as_json) as output:
         settings = Settings.load(home=home)
         with output.progress() as progress, open_instance(settings.dagster_dir) as instance:
             result = promote_challenger(
-                Pipeline(settings, instance, progress), study, approver, reason,
+                pipeline_of(settings, instance, progress), study, approver, reason,
                 accept_suspects=accept_suspects,
             )  # fmt: skip
         output.say(_conditions(result["conditions"]), f"Champion now: {result['champion']}")

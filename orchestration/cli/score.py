@@ -33,13 +33,14 @@ def score(
 
     Example: oncoframe score aml_who_class
     """
-    from orchestration.pipeline import Pipeline, open_instance
+    from orchestration.definitions import pipeline_of
+    from orchestration.pipeline import open_instance
     from orchestration.scoring import score_study
 
     with command(as_json=as_json) as output:
         settings = Settings.load(home=home)
         with output.progress() as progress, open_instance(settings.dagster_dir) as instance:
-            result = score_study(Pipeline(settings, instance, progress), study)
+            result = score_study(pipeline_of(settings, instance, progress), study)
         output.say(
             f"{result['scored']} patients scored by {result['champion']}, {result['unchanged']} "
             f"unchanged, {result['withdrawn']} taken back; {result['abstained']} of them without "

@@ -23,12 +23,13 @@ def train(study: StudyName, home: Home = None, as_json: AsJson = False) -> None:
 
     Example: oncoframe train aml_who_class
     """
-    from orchestration.pipeline import Pipeline, open_instance
+    from orchestration.definitions import pipeline_of
+    from orchestration.pipeline import open_instance
 
     with command(as_json=as_json) as output:
         settings = Settings.load(home=home)
         with output.progress() as progress, open_instance(settings.dagster_dir) as instance:
-            result = Pipeline(settings, instance, progress).train(study)
+            result = pipeline_of(settings, instance, progress).train(study)
         output.say(result_table(result), *check_sentences(result), f"Report: {result['report']}")
         output.result(result)
 

@@ -29,7 +29,8 @@ from dagster._time import get_current_timestamp
 
 from assets.modalities import EXTRACTORS
 from assets.simulate.landing_zone import repair, simulate
-from orchestration.pipeline import Pipeline, open_instance
+from orchestration.definitions import pipeline_of
+from orchestration.pipeline import open_instance
 from orchestration.progress import Progress
 from orchestration.settings import PROJECT, Settings
 
@@ -145,7 +146,7 @@ def daemon_home(tmp_path, monkeypatch) -> Callable[..., Any]:
         monkeypatch.setenv("ONCOFRAME_WORKER_MEMORY_MB", "1024")
         monkeypatch.chdir(PROJECT)
         with open_instance(cohort.settings.dagster_dir) as instance:
-            pipeline = Pipeline(cohort.settings, instance, Progress())
+            pipeline = pipeline_of(cohort.settings, instance, Progress())
             pipeline.materialize([dg.AssetKey("landed_files")])
             target = WorkspaceFileTarget([str(PROJECT / "workspace.yaml")])
             with WorkspaceProcessContext(instance, target) as context:
@@ -167,7 +168,7 @@ def check(cohort: Cohort, context: WorkspaceProcessContext, work: Callable[..., 
     assert {run.status for run in runs} == {dg.DagsterRunStatus.SUCCESS}
 
     repair(cohort.landing)
-    report = Pipeline(cohort.settings, instance, Progress()).retry()
+    report = pipeline_of(cohort.settings, instance, Progress()).retry()
     assert (report.ok, report.quarantined) == (len(cohort.bad), 0)
     assert cohort.missing(instance) == {key: set() for key in KEYS}
 
