@@ -16,7 +16,6 @@ import polars as pl
 import pysam
 
 from assets.importers.contigs import CONTIGS
-from assets.landing.samplesheet import COLUMNS, SAMPLESHEET
 
 #: Fields of the CSQ annotation, in order, with the names of Ensembl VEP.
 CSQ_FIELDS = (
@@ -238,17 +237,3 @@ def write_fusions(path: Path, fusions: Sequence[tuple[str, str]]) -> None:
     ]
     table = pl.DataFrame(rows, schema=dict.fromkeys(FUSION_COLUMNS, pl.String()))
     table.write_csv(path, separator="\t")
-
-
-def write_samplesheet(landing: Path, rows: Sequence[dict[str, str]]) -> None:
-    """Write the samplesheet, sorted by patient, modality and date.
-
-    Parameters
-    ----------
-    landing
-        Folder of the landing zone.
-    rows
-        One dictionary per patient, assay and file, with the samplesheet's columns as keys.
-    """
-    sheet = pl.DataFrame(rows, schema=dict.fromkeys(COLUMNS, pl.String()))
-    sheet.sort("patient_id", "modality", "collected_on").write_csv(landing / SAMPLESHEET)

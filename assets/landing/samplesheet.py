@@ -10,9 +10,11 @@ import csv
 import hmac
 import io
 import re
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 
 import polars as pl
 
@@ -94,6 +96,20 @@ def read_samplesheet(landing: str, *, mrn_key: bytes | None = None) -> pl.DataFr
         .cast(SCHEMA)
         .sort("patient_id", "modality", "collected_on")
     )
+
+
+def write_samplesheet(landing: Path, rows: Sequence[dict[str, str]]) -> None:
+    """Write the samplesheet, sorted by patient, modality and date.
+
+    Parameters
+    ----------
+    landing
+        Folder of the landing zone.
+    rows
+        One dictionary per patient, assay and file, with the samplesheet's columns as keys.
+    """
+    sheet = pl.DataFrame(rows, schema=dict.fromkeys(COLUMNS, pl.String()))
+    sheet.sort("patient_id", "modality", "collected_on").write_csv(landing / SAMPLESHEET)
 
 
 def _parse(sheet: str) -> pl.DataFrame:

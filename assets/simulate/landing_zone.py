@@ -15,8 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.importers.writers import write_samplesheet
-from assets.landing.samplesheet import SAMPLESHEET
+from assets.landing.samplesheet import SAMPLESHEET, write_samplesheet
 from assets.simulate.clinical import (
     DIAGNOSIS_COLUMNS,
     PATIENT_COLUMNS,

@@ -32,9 +32,9 @@ from assets.importers.writers import (
     UNKNOWN,
     write_expression,
     write_fusions,
-    write_samplesheet,
     write_vcf,
 )
+from assets.landing.samplesheet import write_samplesheet
 from oncoframe.contracts import Modality, Status
 from oncoframe.errors import ImpossibleValue, WrongFormat
 

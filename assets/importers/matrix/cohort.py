@@ -23,7 +23,8 @@ from assets.importers.layout import (
 )
 from assets.importers.matrix import tables
 from assets.importers.tables import NOTHING, find_file, read_table, require
-from assets.importers.writers import write_expression, write_samplesheet
+from assets.importers.writers import write_expression
+from assets.landing.samplesheet import write_samplesheet
 from oncoframe.contracts import Modality
 from oncoframe.errors import FileMissing, WrongFormat
 

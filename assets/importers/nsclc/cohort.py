@@ -24,7 +24,8 @@ from assets.importers.layout import landing_folder
 from assets.importers.matrix.cohort import VALUE_COLUMNS
 from assets.importers.nsclc.clinical import OVERALL, TWO_YEARS, clinical_tables
 from assets.importers.tables import find_file, read_table, require
-from assets.importers.writers import write_expression, write_samplesheet
+from assets.importers.writers import write_expression
+from assets.landing.samplesheet import write_samplesheet
 from oncoframe.contracts import Modality, Status
 from oncoframe.errors import ImpossibleValue
 

@@ -29,7 +29,8 @@ from assets.importers.matrix.tables import patient_ids
 from assets.importers.tcga.download import FOUND, Download, Files, read_download
 from assets.importers.tcga.samples import Choice, choose, parse_barcode
 from assets.importers.tcga.tables import Clinical
-from assets.importers.writers import write_samplesheet, write_seg, write_vcf
+from assets.importers.writers import write_seg, write_vcf
+from assets.landing.samplesheet import write_samplesheet
 from oncoframe.contracts import Modality
 from oncoframe.errors import WrongFormat
 
