@@ -17,7 +17,7 @@ export DO_NOT_TRACK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak check ui bench lock lock-check format clean
+.PHONY: help demo test test-fast soak check ui bench lock lock-check format clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ ui: $(VENV)/.run ## open the Dagster and MLflow UIs on the default home
 
 test: $(VENV)/.dev ## run all tests but the soak tests
 	$(BIN)/pytest -m "not soak" -n auto --dist loadfile
+
+test-fast: $(VENV)/.dev ## run the unit tests that are not slow
+	$(BIN)/pytest tests/unit -m "not slow and not soak" -n auto --dist loadfile
 
 soak: $(VENV)/.dev ## run the tests that are too long for CI
 	$(BIN)/pytest -m soak

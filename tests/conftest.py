@@ -64,6 +64,18 @@ os.environ.update(
 )
 
 
+#: Fixtures that start a server or load the platform.
+SLOW_FIXTURES = {"definitions", "real_data", "s3_server"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs a slow fixture is slow, and so never part of ``make test-fast``."""
+    for item in items:
+        if SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No setting of the developer's shell, and no home of theirs, reaches a test."""

@@ -214,6 +214,7 @@ def test_extract__bounds_the_memory_of_a_whole_genome_that_passes(tmp_path):
     assert found["peak_mb"] < MAX_PEAK_MB
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_every_reader__bounds_its_memory(tmp_path, name):
     """One file must not take the machine from the patients beside it."""

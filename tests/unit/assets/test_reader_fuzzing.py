@@ -20,6 +20,8 @@ from oncoframe.contracts import Contract
 from oncoframe.errors import OncoFrameError
 from oncoframe.extraction import Extraction
 
+pytestmark = pytest.mark.slow
+
 #: Values that break arithmetic, parsers and memory, in any column.
 NASTY = [
     "", ".", "-", "NA", "nan", "NaN", "inf", "-inf", "-1", "0", "1e400", "1e-400", "-0.0",

@@ -63,6 +63,7 @@ def reference(history, patient, as_of, known_by, ttl):
     return None if latest and ttl and latest[0] < as_of - ttl else latest
 
 
+@pytest.mark.slow
 @settings(max_examples=350, deadline=None)  # of three patients each: 1,000 histories
 @given(history=histories, asked=questions, ttl=ttls, both=st.booleans())
 @example(history=[("A", 1, 3, "r")], asked=[("A", 2, 2)], ttl=None, both=True)  # known too late

@@ -28,7 +28,7 @@ class Folder:
         return str(path)
 
 
-@pytest.fixture(params=["local", "s3"])
+@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.slow)])
 def zone(request, tmp_path):
     """Empty place for files, once on the local disk and once on object storage."""
     if request.param == "local":

@@ -114,6 +114,7 @@ def test_append_features__writes_nothing_that_breaks_the_contract(lake):
     assert not lake.exists(CONTRACT.table)
 
 
+@pytest.mark.slow
 def test_append_and_dictionary__lose_nothing_with_two_processes(lake):
     """Both create the same tables at the same moment; one position for two genes mixes patients."""
     lake.root.mkdir(parents=True)

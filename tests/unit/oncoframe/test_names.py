@@ -37,6 +37,7 @@ _NAMES = st.one_of(st.text(min_size=1), st.lists(_PIECES, min_size=1).map("".joi
 _ISSUE_NAMES = ["BCR::ABL1", "cnv_chr_y", "TP53[R175H]", "a,b", "75 - < 100%", "HLA-A", "hla-a"]
 
 
+@pytest.mark.slow
 @given(_NAMES)
 @settings(max_examples=500)
 def test_encode__is_undone_by_decode(name):
@@ -44,6 +45,7 @@ def test_encode__is_undone_by_decode(name):
     assert decode(encode(name)) == name
 
 
+@pytest.mark.slow
 @given(_NAMES)
 @settings(max_examples=500)
 def test_encode__gives_names_that_every_tool_accepts(name):

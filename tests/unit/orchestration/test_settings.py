@@ -102,6 +102,7 @@ def test_settings__of_one_home_lie_in_it(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_registry__is_a_file_of_the_home_or_the_server(tmp_path):
     """Training must not need a server, and must not look past one that is named."""
     own = Settings.load(home=tmp_path)

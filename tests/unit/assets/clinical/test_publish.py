@@ -11,6 +11,8 @@ from assets.clinical.publish import KEYS, publish
 from oncoframe.errors import ContractViolation, FileMissing
 from oncoframe.lake import latest_rows
 
+pytestmark = pytest.mark.slow
+
 INDEX = datetime(2020, 1, 1, tzinfo=UTC)
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 

@@ -298,6 +298,7 @@ def test_extract__skips_blank_lines_and_still_names_the_right_line(read):
         read("\ngene\tcount\n\nTP53\t-7\n")
 
 
+@pytest.mark.slow
 @settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     layout=st.sampled_from(sorted(LAYOUTS)),

@@ -228,6 +228,7 @@ def test_extract__refuses_what_is_no_complete_table(read, content, error):
         read(content)
 
 
+@pytest.mark.slow
 @settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     caller=st.sampled_from(sorted(CALLERS)),

@@ -174,6 +174,7 @@ _TOKENS = st.sampled_from(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(st.one_of(st.text(max_size=60), st.lists(_TOKENS, max_size=25).map("".join),
                  st.text(string.digits + "XYpqtrdelinv()[],;/+-~?.<>", max_size=60)))  # fmt: skip

@@ -91,6 +91,7 @@ def test_extract__sees_a_bgzip_file_cut_between_blocks(read, bgzipped):
         read(bgzipped[:-28])
 
 
+@pytest.mark.slow
 def test_extract__sees_a_plain_file_cut_within_a_line(read):
     """Only a cut after a line or within the last value leaves a file that may be whole."""
     starts = [i + 1 for i, byte in enumerate(WHOLE) if byte == ord("\n")]
@@ -191,6 +192,7 @@ def test_extract__refuses_what_is_no_complete_vcf(read, text, error, message):
         read(text)
 
 
+@pytest.mark.slow
 @settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     edits=st.lists(
@@ -211,6 +213,7 @@ def test_extract__ends_in_a_typed_error_or_an_account_whatever_is_damaged(read, 
     assert found.records == found.used + sum(found.filtered.values()) + sum(found.failed.values())
 
 
+@pytest.mark.slow
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     fields=st.lists(

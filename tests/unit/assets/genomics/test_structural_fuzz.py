@@ -15,6 +15,8 @@ from assets.genomics.sv import reader as sv
 from oncoframe.errors import BadInput
 from oncoframe.reference.load import load
 
+pytestmark = pytest.mark.slow
+
 SV = """##fileformat=VCFv4.2
 ##contig=<ID=chr1,length=248956422>
 ##INFO=<ID=SVTYPE,Number=1,Type=String,Description="Type">

@@ -149,6 +149,7 @@ def test_structure_label__keeps_words_for_structures_only(label, kept):
     assert structure_label(label) == kept
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.sampled_from(
@@ -240,6 +241,7 @@ def test_overlay__outlines_the_mask_and_carries_no_text():
         assert (shown == CONTOUR_RGB).all(axis=2).sum() > pixels
 
 
+@pytest.mark.slow
 def test_overlay__preview_is_small_for_a_large_noisy_scan():
     """It goes into the event log, which keeps it for ever: 1,000 patients must stay below 50 MB."""
     phantom = make_phantom(PhantomShape(size=(60, 512, 512), spacing_mm=(0.8, 0.8, 3.0)), seed=2)

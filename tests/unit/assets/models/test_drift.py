@@ -24,6 +24,8 @@ from ml.serving.model import ServedModel
 from ml.study.modelling import Conformal
 from ml.training.stored import StoredModel
 
+pytestmark = pytest.mark.slow
+
 CLINICAL = clinical_contract()
 SERVICE = "aml_who_class_v1"
 COUNT = "fusion_features__fusion_count"

@@ -18,6 +18,8 @@ from assets.simulate.landing_zone import repair, simulate
 from oncoframe.contracts import Modality
 from oncoframe.errors import SettingsError
 
+pytestmark = pytest.mark.slow
+
 PATIENTS, CORRUPT, SEED = 28, 19, 4
 EXTRACTORS = {"snv": extract_snv, "expression": extract_expression, "fusion": extract_fusion}
 #: Address space of a worker by default (setting worker_memory_mb).

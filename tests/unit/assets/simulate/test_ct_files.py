@@ -12,6 +12,8 @@ from assets.landing.samplesheet import read_samplesheet
 from assets.simulate.landing_zone import simulate
 from oncoframe.errors import SettingsError
 
+pytestmark = pytest.mark.slow
+
 PATIENTS, CT, SEED = 9, 4, 5
 
 

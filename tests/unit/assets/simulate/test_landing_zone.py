@@ -20,6 +20,8 @@ from assets.simulate.design import entity_quotas
 from assets.simulate.landing_zone import simulate
 from oncoframe.errors import SettingsError
 
+pytestmark = pytest.mark.slow
+
 PATIENTS = 60
 SEED = 12
 

@@ -8,6 +8,8 @@ from assets.simulate.patient import draw_patient
 from assets.simulate.posterior import observed_bayes, posterior
 from oncoframe.contracts import Modality, Status
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def plan():

@@ -15,6 +15,8 @@ from assets.simulate.patient import draw_patient
 from assets.simulate.sv_files import draw_structural, write_manta
 from oncoframe.reference.builds import CHROMOSOMES
 
+pytestmark = pytest.mark.slow
+
 SEED, PATIENTS = 11, 700
 
 

@@ -113,6 +113,7 @@ def test_explain__refuses_what_it_does_not_know(ask, patient, feature, sentence)
         ask(patient, feature)
 
 
+@pytest.mark.slow
 def test_explain_command__is_quick_because_it_loads_no_platform(ward):
     """Dagster, Feast and MLflow take seconds to import; asking about one value must not."""
     program = (

@@ -46,6 +46,7 @@ def model(patients, seed, *, temperature=1.0, bias=0.0, known=1.0):
     return Predictions(CLASSES, told / told.sum(axis=1, keepdims=True), labels)
 
 
+@pytest.mark.slow
 def test_compare__is_silent_without_drift(cohorts, reference):
     """Windows of 30 to 140 patients of the same hospital: at 2 % each, two alarms are too many."""
     alarms = [
@@ -163,6 +164,7 @@ def no_network(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_network")
 @pytest.mark.parametrize("drifting", [True, False])
 def test_write_report__small_page_and_figures(cohorts, reference, tmp_path, drifting):

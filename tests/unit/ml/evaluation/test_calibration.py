@@ -62,6 +62,7 @@ def test_calibration__overconfidence_has_a_slope_below_one(honest):
     assert found.ece.low > 0.1
 
 
+@pytest.mark.slow
 def test_calibration__slope_is_that_of_a_logistic_regression(honest):
     truth, probabilities = honest
     given = np.clip(sharpened(probabilities, 2), 1e-6, 1 - 1e-6)

@@ -132,6 +132,7 @@ def test_evaluate__a_fold_without_a_class_has_no_pair_of_it():
     assert np.isnan([c.auroc.low for c in apart.classes]).all()
 
 
+@pytest.mark.slow
 def test_evaluate__auroc_of_noise_is_half():
     """Pooled over folds, the same scores are worse than chance: a leak upwards could hide there."""
     features = pd.DataFrame(np.random.default_rng(3).normal(size=(60, 3)))
@@ -183,6 +184,7 @@ def test_evaluate__interval_holds_its_value_and_repeats_with_the_seed(prediction
         assert estimate.low < estimate.value < estimate.high
 
 
+@pytest.mark.slow
 def test_evaluate__accuracy_interval_covers_the_truth_about_95_times_in_100():
     """An interval over rows of repeats instead of patients is too narrow: coverage then is 74 %."""
     rng = np.random.default_rng(8)

@@ -217,6 +217,7 @@ def test_force_figure__bars_lead_from_the_base_to_the_score():
     assert any("pushes up +3.00" in text for text in texts(figure))
 
 
+@pytest.mark.slow
 def test_figures__have_room_for_thirty_classes():
     """Thirty long names are what the figures are for."""
     confusion = np.eye(30) * 3 + 0.1

@@ -65,6 +65,7 @@ def test_late_fusion__without_any_assay_says_the_class_shares(features, labels, 
     np.testing.assert_allclose(model.predict_proba(nothing), [[40 / 60, 20 / 60]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("combined", [LateFusion, Stacking])
 def test_fusion__a_model_is_fitted_on_patients_with_the_assay(features, labels, member, combined):
     """Filled gaps would teach the RNA model that half of the patients look alike."""
@@ -75,6 +76,7 @@ def test_fusion__a_model_is_fitted_on_patients_with_the_assay(features, labels, 
     assert scale.n_samples_seen_ == had.sum()
 
 
+@pytest.mark.slow
 def test_stacking__uses_what_both_assays_say(features, labels, member):
     model = Stacking(member, views=VIEWS, regularization=1.0).fit(features, labels)
     both = features["rna__expression_performed"].to_numpy() > 0

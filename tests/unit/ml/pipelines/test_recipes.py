@@ -13,6 +13,8 @@ from ml.pipelines.resampling import ClassWeighted
 from ml.study.modelling import CLASSIFIERS, Recipe
 from ml.training.folds import refuse_fitted
 
+pytestmark = pytest.mark.slow
+
 N = 40
 
 

@@ -18,6 +18,8 @@ from ml.study.definition import load_study, study_names
 from ml.study.modelling import CLASSIFIERS, Conformal, Recipe
 from oncoframe.errors import StudyError
 
+pytestmark = pytest.mark.slow
+
 N = 60
 CLASSES = np.array(["AML, NOS", "APL", "t(8;21)"], dtype=object)
 VARIANTS = {

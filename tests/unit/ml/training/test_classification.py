@@ -11,6 +11,8 @@ from ml.study.definition import CrossValidation, Study
 from ml.training.classification import train
 from oncoframe.errors import StudyError
 
+pytestmark = pytest.mark.slow
+
 N = 60
 CLASSES = ("AML, NOS", "APL; PML-RARA", "t(8;21)")
 

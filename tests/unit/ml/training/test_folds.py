@@ -215,6 +215,7 @@ def test_out_of_fold__permuted_labels_sit_at_chance_with_a_shipped_recipe(noise)
     assert abs((predicted == (noise.labels == "b")).mean() - 0.5) < 3 * np.sqrt(0.25 / 120)
 
 
+@pytest.mark.slow
 def test_out_of_fold__same_predictions_with_any_number_of_workers(noise):
     """Threads must not change a number, and every fold is reported once."""
     folds = assign_folds(noise.patient_ids, noise.labels, PLAN)

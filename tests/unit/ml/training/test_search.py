@@ -13,6 +13,8 @@ from ml.training.folds import assign_folds
 from ml.training.procedure import Procedure, predict_out_of_fold
 from ml.training.search import Searcher
 
+pytestmark = pytest.mark.slow
+
 N = 60
 CLASSES = np.array(["a", "b"], dtype=object)
 

@@ -10,6 +10,8 @@ import pytest
 from ml.study.definition import Study
 from ml.training.classification import train
 
+pytestmark = pytest.mark.slow
+
 N, SITES, QUARTERS = 120, 6, 4
 START = datetime(2020, 1, 1, tzinfo=UTC)
 BATCH = {"modality": "clinical", "feature": "batch", "unit": "1", "known": "at_index"}

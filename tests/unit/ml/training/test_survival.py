@@ -13,6 +13,8 @@ from ml.training.folds import assign_folds
 from ml.training.survival import Times, build_survival, concordance, out_of_fold_risks, parse_times
 from oncoframe.errors import StudyError
 
+pytestmark = pytest.mark.slow
+
 N = 120
 
 
