@@ -15,19 +15,16 @@ from feast import FeatureView, RepoConfig
 
 from feature_repo.dtypes import polars_type
 from feature_repo.entity_rows import EntityRows
-from feature_repo.lake_source import (
-    CREATED_TIME,
-    EVENT_TIME,
-    RUN,
-    LakeSource,
-    LakeTable,
-    open_table,
-)
+from feature_repo.lake_source import LakeSource, LakeTable, open_table
 from oncoframe.contracts import KEY_COLUMNS, WITHDRAWN
 from oncoframe.errors import StudyError
-from oncoframe.point_in_time import latest_known_rows, take_rows
-
-_CLOCKS = (EVENT_TIME, CREATED_TIME, RUN)
+from oncoframe.point_in_time import (
+    CLOCKS,
+    CREATED_TIME,
+    EVENT_TIME,
+    latest_known_rows,
+    take_rows,
+)
 
 
 @dataclass(frozen=True)
@@ -142,10 +139,10 @@ def _values(rows: EntityRows, request: ViewRequest, *, limit: bool, strict: bool
         limit=limit,
         strict=strict,
     )
-    columns = [*request.keys, *_CLOCKS, WITHDRAWN]
+    columns = [*request.keys, *CLOCKS, WITHDRAWN]
     schema = request.table.rows.collect_schema()
     history = request.table.rows.select(name for name in columns if name in schema).collect()
-    seen = latest_known_rows(asks, history, keys=request.keys, clocks=_CLOCKS, ttl=request.ttl)
+    seen = latest_known_rows(asks, history, keys=request.keys, ttl=request.ttl)
     return take_rows(request.table.rows, seen, request.columns)
 
 

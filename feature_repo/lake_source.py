@@ -20,11 +20,7 @@ from feast.type_map import pa_to_feast_value_type
 from oncoframe.contracts import KEY_COLUMNS
 from oncoframe.errors import ContractViolation
 from oncoframe.lake import Lake
-
-EVENT_TIME = "event_timestamp"
-CREATED_TIME = "created_timestamp"
-#: Orders two rows that tie on both clocks; one run writes a patient's event once.
-RUN = "run_id"
+from oncoframe.point_in_time import CREATED_TIME, EVENT_TIME, RUN
 
 
 class LakeSource(DataSource):

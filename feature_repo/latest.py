@@ -8,14 +8,13 @@ from feast import RepoConfig
 from feast.data_source import DataSource
 from feast.infra.offline_stores.file_source import FileSource
 
-from feature_repo.lake_source import RUN, LakeSource, LakeTable, open_table
+from feature_repo.lake_source import LakeSource, LakeTable, open_table
 from feature_repo.retrieval import local_path
 from oncoframe.contracts import KEY_COLUMNS, WITHDRAWN
 from oncoframe.errors import StudyError
-from oncoframe.lake import standing
-from oncoframe.point_in_time import take_rows
+from oncoframe.point_in_time import CLOCKS, EVENT_TIME, latest_events, take_rows
 
-_ROW, _STANDS = "__row", "__stands"
+_ROW = "__row"
 
 
 def open_source(config: RepoConfig, source: DataSource) -> LakeTable:
@@ -59,20 +58,11 @@ def newest_rows(
     if table.rows is None:
         return pl.DataFrame(schema={name: KEY_COLUMNS.get(name, pl.Null()) for name in columns})
     schema = table.rows.collect_schema()
-    stands = standing() if WITHDRAWN in schema else pl.lit(value=True)
-    newest = (
-        table.rows.with_row_index(_ROW)
-        .select(_ROW, *keys, *clocks, RUN, stands.alias(_STANDS))
-        .filter(_within(clocks[0], *span))
-        .sort(*clocks, RUN)
-        .unique([*keys, clocks[0]], keep="last")
-        .sort(_STANDS, *clocks, RUN)
-        .unique(keys, keep="last")
-        .select(_ROW)
-        .collect()
-        .to_series()
-    )
-    values = take_rows(table.rows, newest.sort(), {name: schema[name] for name in columns})
+    narrow = [*keys, *CLOCKS, *([WITHDRAWN] if WITHDRAWN in schema else [])]
+    history = table.rows.with_row_index(_ROW).select(_ROW, *narrow)
+    newest = latest_events(history.filter(_within(EVENT_TIME, *span)), by=keys, taken_back=True)
+    positions = newest.select(_ROW).collect().to_series()
+    values = take_rows(table.rows, positions.sort(), {name: schema[name] for name in columns})
     return values.rechunk()  # Feast writes only the first chunk to the online store
 
 

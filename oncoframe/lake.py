@@ -4,19 +4,18 @@
 
 A correction is a new row with a later ``created_timestamp``; no row is changed or removed. Wide
 blocks are vectors whose positions an append-only dictionary names. What does not belong here:
-what the columns mean (contracts), who failed (ledger), what a model may see (frames).
+what the columns mean (contracts), who failed (ledger), which row counts (point_in_time).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 from deltalake import DeltaTable, write_deltalake
 from filelock import FileLock
 
-from oncoframe.contracts import UTC_TIME, WITHDRAWN, Contract
+from oncoframe.contracts import Contract
 
 _PROPERTIES = {
     # Delta removes versions after 30 days unless told not to; frames are rebuilt from old versions.
@@ -141,34 +140,3 @@ class Lake:
 def dictionary_table(axis: str) -> str:
     """Name of the lake table with the positions of an axis."""
     return f"dictionary_{axis}"
-
-
-def standing() -> pl.Expr:
-    """Whether a row says something; false if it only takes earlier ones back."""
-    return ~pl.col(WITHDRAWN).fill_null(value=False)
-
-
-def latest_rows(
-    rows: pl.LazyFrame, *, by: Sequence[str], known_by: datetime | None = None
-) -> pl.LazyFrame:
-    """Newest version of each row, as it was known at a time.
-
-    Parameters
-    ----------
-    rows
-        Rows with ``created_timestamp`` and the columns of ``by``.
-    by
-        Key of a row, for example ``("patient_id", "event_timestamp")``.
-    known_by
-        Rows learned later are ignored; None takes all.
-
-    Returns
-    -------
-    One row per key; none for a key whose newest row takes the others back.
-    """
-    if known_by is not None:
-        rows = rows.filter(pl.col("created_timestamp") <= pl.lit(known_by, dtype=UTC_TIME))
-    newest = rows.sort("created_timestamp").unique(by, keep="last", maintain_order=True)
-    if WITHDRAWN in rows.collect_schema():
-        newest = newest.filter(standing())
-    return newest

@@ -20,7 +20,8 @@ from assets.genomics.panel.rules import Source
 from assets.genomics.snv import reader as snv
 from oncoframe.contracts import Contract
 from oncoframe.errors import StudyError
-from oncoframe.lake import Lake, latest_rows
+from oncoframe.lake import Lake
+from oncoframe.point_in_time import latest_events, latest_rows
 
 
 @dataclass(frozen=True)
@@ -143,8 +144,7 @@ def agreements(
 
 def _newest(lake: Lake, contract: Contract) -> pl.DataFrame:
     """Row of each patient with the latest event."""
-    current = latest_rows(lake.scan_features(contract), by=("patient_id", "event_timestamp"))
-    newest = current.sort("event_timestamp").unique("patient_id", keep="last", maintain_order=True)
+    newest = latest_events(lake.scan_features(contract), by=("patient_id",))
     return newest.sort("patient_id").collect()
 
 

@@ -25,7 +25,8 @@ from assets.genomics.panel.entries import load_panel
 from assets.genomics.panel.rules import Source
 from assets.modalities import EXTRACTORS
 from oncoframe.contracts import UTC_TIME, WITHDRAWN, Contract, Modality
-from oncoframe.lake import Lake, latest_rows
+from oncoframe.lake import Lake
+from oncoframe.point_in_time import CLOCKS, latest_rows
 
 #: Assays that biomarkers rest on, beside the karyotype of the clinical table.
 ASSAYS = (Modality.SNV, Modality.SV, Modality.CNV, Modality.FUSION, Modality.EXPRESSION)
@@ -138,7 +139,7 @@ def _results(lake: Lake, contract: Contract, version: int | None, name: str) -> 
     result = pl.col(KARYOTYPE).is_not_null() if is_text else pl.col(contract.performed_column)
     rows = lake.scan(contract.table, version=version)
     present = rows.collect_schema().names()
-    wanted = [*_KEYS, "created_timestamp", "source_sha256", "code_version"]
+    wanted = ["patient_id", *CLOCKS, "source_sha256", "code_version"]
     wanted += [c for c in (contract.performed_column, KARYOTYPE, WITHDRAWN) if c in present]
     narrow = rows.with_row_index(_ROW).select(_ROW, *wanted)
     current = latest_rows(narrow, by=_KEYS)

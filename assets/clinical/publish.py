@@ -19,7 +19,8 @@ from assets.clinical.contract import clinical_contract, mart
 from oncoframe.contracts import UTC_TIME
 from oncoframe.errors import FileMissing
 from oncoframe.hashing import content_hash
-from oncoframe.lake import Lake, latest_rows
+from oncoframe.lake import Lake
+from oncoframe.point_in_time import latest_rows
 
 FEATURES, LABELS, COHORT = "clinical_features", "labels", "cohort"
 

@@ -114,7 +114,7 @@ def score(
         )  # fmt: skip
         stale = asked["is_known"].is_null()
         rows = asked.filter(stale).hstack(_answers(champion.model, features[stale.to_numpy()]))
-        rows = _with_arrivals(rows, lake, study)
+        rows = _with_arrivals(rows, lake, study, before)
         gone = before.join(frame.rows, on="patient_id", how="anti").select(
             "patient_id", "event_timestamp", pl.lit(value=True).alias(WITHDRAWN)
         )
@@ -156,15 +156,18 @@ def _asked(
     )
 
 
-def _with_arrivals(rows: pl.DataFrame, lake: Lake, study: str) -> pl.DataFrame:
+def _with_arrivals(
+    rows: pl.DataFrame, lake: Lake, study: str, before: pl.DataFrame
+) -> pl.DataFrame:
     # Rows without an answer count, too: they were looked at with the files of then. Whose score
     # stands was looked at by every scoring since, though one that finds nothing new writes nothing.
-    stands = ~pl.col(WITHDRAWN).sort_by("created_timestamp").last()
     known_before = pl.when("stands").then(pl.col("known").max()).otherwise("known")
+    standing = before.select("patient_id", stands=pl.lit(value=True))
     earlier = (
         scores_of(lake, study)
         .group_by("patient_id")
-        .agg(known=pl.col("known_timestamp").max(), stands=stands)
+        .agg(known=pl.col("known_timestamp").max())
+        .join(standing.lazy(), on="patient_id", how="left")
         .select("patient_id", known_before=known_before)
         .collect()
     )

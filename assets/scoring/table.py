@@ -10,7 +10,8 @@ import polars as pl
 
 from oncoframe.contracts import UTC_TIME, WITHDRAWN
 from oncoframe.errors import ContractViolation
-from oncoframe.lake import Lake, latest_rows
+from oncoframe.lake import Lake
+from oncoframe.point_in_time import latest_rows
 
 TABLE = "scores"
 

@@ -16,10 +16,10 @@ import polars as pl
 
 from assets.store.catalog import service_contracts
 from assets.training.population import COHORT, LABELS
-from assets.training.served import served_rows
 from ml.study.definition import Study
 from oncoframe.contracts import Contract
 from oncoframe.lake import Lake, dictionary_table
+from oncoframe.point_in_time import served_rows
 
 #: Changes whenever the same tables and study would give another frame.
 CODE_VERSION = "3"

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from assets.training.served import served_rows
 from assets.training.sidecar import read_sidecar
 from ml.frames.expand import vector_matrix
 from ml.frames.frame import Frame, read_frame
 from oncoframe.lake import Lake
+from oncoframe.point_in_time import served_rows
 
 _PROVENANCE = ("code_version", "source_sha256")
 

@@ -15,10 +15,11 @@ import polars as pl
 
 from assets.landing import intake
 from oncoframe import ledger
-from oncoframe.contracts import UTC_TIME, WITHDRAWN, Block, Contract, Feature
+from oncoframe.contracts import WITHDRAWN, Block, Contract, Feature
 from oncoframe.errors import StudyError
-from oncoframe.lake import Lake, latest_rows
+from oncoframe.lake import Lake
 from oncoframe.ledger import Outcome
+from oncoframe.point_in_time import CLOCKS, known_rows, latest_events
 
 #: Columns of a feature row that say under which settings it was computed.
 SETTINGS_COLUMNS = (
@@ -110,10 +111,10 @@ def explain(
     """
     target = _target(contracts, feature)
     rows = _rows(lake, target, patient_id, known_by)
-    standing = latest_rows(rows.lazy(), by=("event_timestamp",)).collect()
-    if standing.is_empty():
+    newest = latest_events(rows.lazy(), by=("patient_id",)).collect()
+    if newest.is_empty():
         return _without_row(lake, target, patient_id, feature, known_by)
-    row = standing.sort("event_timestamp").row(-1, named=True)
+    row = newest.row(0, named=True)
     value = _value(lake, target, row[target.column])
     performed = row[target.contract.performed_column]
     note = "the assay failed" if not performed else "the source does not say"
@@ -192,20 +193,17 @@ def _target(contracts: Sequence[Contract], feature: str) -> _Target:
 
 
 def _rows(lake: Lake, target: _Target, patient_id: str, known_by: datetime | None) -> pl.DataFrame:
-    """Rows of the patient that are known, the one that counts last."""
+    """Rows of the patient that are known."""
     contract = target.contract
-    rows = lake.scan_features(contract).filter(pl.col("patient_id") == patient_id)
-    if known_by is not None:
-        rows = rows.filter(pl.col("created_timestamp") <= pl.lit(known_by, dtype=UTC_TIME))
+    rows = known_rows(lake.scan_features(contract).filter(patient_id=patient_id), known_by)
     present = rows.collect_schema().names()
     wanted = dict.fromkeys(
         [
-            "event_timestamp", "created_timestamp", "run_id", "source_sha256", "tool",
-            "code_version", contract.performed_column, *SETTINGS_COLUMNS, target.column, WITHDRAWN,
+            "patient_id", *CLOCKS, "source_sha256", "tool", "code_version",
+            contract.performed_column, *SETTINGS_COLUMNS, target.column, WITHDRAWN,
         ]
     )  # fmt: skip
-    known = rows.select(name for name in wanted if name in present)
-    return known.sort("event_timestamp", "created_timestamp", "run_id").collect()
+    return rows.select(name for name in wanted if name in present).collect()
 
 
 def _value(lake: Lake, target: _Target, stored: Any) -> Any:

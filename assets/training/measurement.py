@@ -14,10 +14,10 @@ from typing import Any
 import polars as pl
 
 from assets.training.population import Population
-from assets.training.served import served_rows
 from ml.study.definition import Study
 from oncoframe.contracts import Contract
 from oncoframe.lake import Lake
+from oncoframe.point_in_time import served_rows
 
 
 def how_measured(

@@ -12,8 +12,9 @@ from ml.study.definition import Study
 from oncoframe import ledger
 from oncoframe.contracts import UTC_TIME
 from oncoframe.errors import StudyError
-from oncoframe.lake import Lake, latest_rows
+from oncoframe.lake import Lake
 from oncoframe.ledger import Outcome
+from oncoframe.point_in_time import latest_rows
 
 COHORT = "cohort"
 LABELS = "labels"

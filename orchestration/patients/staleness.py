@@ -18,8 +18,9 @@ from assets.modalities import EXTRACTORS
 from oncoframe import ledger
 from oncoframe.contracts import Contract, Modality, Status
 from oncoframe.extraction import LandedFile
-from oncoframe.lake import Lake, latest_rows
+from oncoframe.lake import Lake
 from oncoframe.ledger import Entry, Outcome
+from oncoframe.point_in_time import latest_rows
 from oncoframe.reference.active import reference_for
 from oncoframe.reference.builds import BUILDS
 from orchestration.patients.worker import Task

@@ -20,8 +20,9 @@ from assets.simulate.landing_zone import repair, simulate
 from oncoframe import ledger
 from oncoframe.contracts import Contract, Modality
 from oncoframe.hashing import content_hash
-from oncoframe.lake import Lake, latest_rows
+from oncoframe.lake import Lake
 from oncoframe.ledger import Outcome
+from oncoframe.point_in_time import latest_rows
 from orchestration.patients.driver import Driver, PatientOutcome
 from orchestration.settings import PROJECT, Settings
 

@@ -13,7 +13,6 @@ import pytest
 
 from assets.clinical.contract import clinical_contract
 from assets.training.frames import FrameBuilder, FrameRequest
-from assets.training.served import served_rows
 from ml.frames.frame import FrameColumn
 from ml.frames.leakage import refuse_late_columns, suspected_leaks
 from ml.study.definition import load_study
@@ -22,6 +21,7 @@ from oncoframe.contracts import Known
 from oncoframe.errors import StudyError
 from oncoframe.lake import Lake
 from oncoframe.names import encode
+from oncoframe.point_in_time import served_rows
 
 pytestmark = pytest.mark.real_data
 

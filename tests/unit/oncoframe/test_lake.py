@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from oncoframe.contracts import Contract, Feature
 from oncoframe.errors import ContractViolation
-from oncoframe.lake import Lake, dictionary_table, latest_rows
+from oncoframe.lake import Lake, dictionary_table
 from orchestration.settings import PROJECT
 
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
@@ -174,22 +174,3 @@ def test_dictionary__reads_a_pinned_version(lake):
     lake.extend_dictionary("gene", pl.Series(["a"]))
     assert lake.dictionary("gene", version=0)["name"].to_list() == ["b"]
     assert lake.dictionary("gene")["name"].to_list() == ["b", "a"]
-
-
-@pytest.mark.parametrize(("hour", "expected"), [(None, "third"), (2, "second"), (1, "first")])
-def test_latest_rows__takes_what_was_known(hour, expected):
-    """A correction learned later must not be seen earlier, and must win afterwards."""
-    names = ["second", "third", "first"]
-    created = [NOON + timedelta(hours=h) for h in (2, 3, 1)]
-    rows = pl.DataFrame({"patient_id": "P1", "created_timestamp": created, "value": names})
-    known_by = None if hour is None else NOON + timedelta(hours=hour)
-    latest = latest_rows(rows.lazy(), by=["patient_id"], known_by=known_by).collect()
-    assert latest["value"].to_list() == [expected]
-
-
-def test_latest_rows__keeps_serial_specimens_apart():
-    """The relapse is no correction of the diagnosis."""
-    rows = pl.DataFrame(
-        {"patient_id": "P1", "event_timestamp": [1, 2], "created_timestamp": [NOON, NOON]}
-    )
-    assert len(latest_rows(rows.lazy(), by=["patient_id", "event_timestamp"]).collect()) == 2

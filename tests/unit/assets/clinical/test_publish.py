@@ -9,7 +9,7 @@ import pytest
 from assets.clinical.contract import clinical_contract
 from assets.clinical.publish import KEYS, publish
 from oncoframe.errors import ContractViolation, FileMissing
-from oncoframe.lake import latest_rows
+from oncoframe.point_in_time import latest_rows
 
 pytestmark = pytest.mark.slow
 

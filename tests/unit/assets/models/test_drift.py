@@ -16,13 +16,13 @@ from assets.models.verdicts import StoredVerdict, newest_verdict, store_verdict
 from assets.store.catalog import service_contracts
 from assets.training.data_version import data_version, frame_tables
 from assets.training.frames import FrameBuilder, FrameRequest
-from assets.training.served import served_rows
 from assets.training.sidecar import frame_columns
 from ml.evaluation.calibration import Temperature
 from ml.frames.frame import read_frame
 from ml.serving.model import ServedModel
 from ml.study.modelling import Conformal
 from ml.training.stored import StoredModel
+from oncoframe.point_in_time import served_rows
 
 pytestmark = pytest.mark.slow
 

@@ -11,10 +11,23 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from oncoframe.contracts import UTC_TIME, WITHDRAWN
-from oncoframe.point_in_time import AS_OF, KNOWN_BY, latest_known_rows, take_rows
+from oncoframe.point_in_time import (
+    AS_OF,
+    CREATED_TIME,
+    EVENT_TIME,
+    KNOWN_BY,
+    RUN,
+    latest_events,
+    latest_known_rows,
+    latest_rows,
+    take_rows,
+)
 
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
-CLOCKS = ("event", "created", "run")
+
+HISTORY = {
+    "patient_id": pl.String, EVENT_TIME: UTC_TIME, CREATED_TIME: UTC_TIME, RUN: pl.String,
+}  # fmt: skip
 
 days = st.integers(0, 6)
 patients = st.sampled_from(["A", "B", "C"])
@@ -23,6 +36,7 @@ patients = st.sampled_from(["A", "B", "C"])
 histories = st.lists(st.tuples(patients, days, days, st.sampled_from("rsw")), max_size=15)
 #: (patient, as-of, known-by); patient Z has no history.
 questions = st.lists(st.tuples(patients | st.just("Z"), days, days), max_size=8)
+LAST = 6
 ttls = st.none() | st.integers(0, 4)
 
 
@@ -34,20 +48,26 @@ def history_frame(history):
     columns = [list(column) for column in zip(*history, strict=True)] or [[], [], [], []]
     return pl.DataFrame(
         {
-            "patient": columns[0],
-            "event": [at(day) for day in columns[1]],
-            "created": [at(day) for day in columns[2]],
-            "run": columns[3],
+            "patient_id": columns[0],
+            EVENT_TIME: [at(day) for day in columns[1]],
+            CREATED_TIME: [at(day) for day in columns[2]],
+            RUN: columns[3],
         },
-        schema={"patient": pl.String, "event": UTC_TIME, "created": UTC_TIME, "run": pl.String},
-    ).with_columns(pl.col("run").eq("w").alias(WITHDRAWN))
+        schema=HISTORY,
+    ).with_columns(pl.col(RUN).eq("w").alias(WITHDRAWN))
 
 
 def ask_frame(asked, *, both):
-    schema = {"patient": pl.String, AS_OF: UTC_TIME, KNOWN_BY: UTC_TIME}
+    schema = {"patient_id": pl.String, AS_OF: UTC_TIME, KNOWN_BY: UTC_TIME}
     rows = [(patient, at(as_of), at(known_by)) for patient, as_of, known_by in asked]
     frame = pl.DataFrame(rows, schema=schema, orient="row")
     return frame if both else frame.drop(KNOWN_BY)
+
+
+def told(rows):
+    """Rows as :func:`reference` gives them."""
+    days = [[(time - EPOCH).days for time in rows[clock]] for clock in (EVENT_TIME, CREATED_TIME)]
+    return list(zip(*days, rows[RUN], strict=True))
 
 
 def reference(history, patient, as_of, known_by, ttl):
@@ -81,8 +101,7 @@ def test_latest_known_rows__agree_with_the_definition(history, asked, ttl, both)
     seen = latest_known_rows(
         ask_frame(asked, both=both),
         history_frame(history),
-        keys={"patient": "patient"},
-        clocks=CLOCKS,
+        keys={"patient_id": "patient_id"},
         ttl=None if ttl is None else timedelta(days=ttl),
     )
 
@@ -95,12 +114,78 @@ def test_latest_known_rows__agree_with_the_definition(history, asked, ttl, both)
 
 def test_latest_known_rows__know_the_entity_column_by_another_name():
     """A donor's history must not be looked up under the recipient's id."""
-    asks = pl.DataFrame({"patient": ["A"], "donor": ["B"], AS_OF: [at(5)]})
+    asks = pl.DataFrame({"patient_id": ["A"], "donor": ["B"], AS_OF: [at(5)]})
     history = history_frame([("A", 1, 1, "r"), ("B", 2, 2, "r")])
 
-    seen = latest_known_rows(asks, history, keys={"patient": "donor"}, clocks=CLOCKS)
+    seen = latest_known_rows(asks, history, keys={"patient_id": "donor"})
 
     assert seen.to_list() == [1]
+
+
+@settings(max_examples=200, deadline=None)
+@given(history=histories, known_by=st.none() | days)
+def test_latest_rows__agree_with_the_definition(history, known_by):
+    """Row by row: the newest correction of each event, unless it takes the event back."""
+    rows = history_frame(history).lazy()
+    by = ("patient_id", EVENT_TIME)
+
+    got = latest_rows(rows, by=by, known_by=None if known_by is None else at(known_by)).collect()
+
+    known = [row for row in history if known_by is None or row[2] <= known_by]
+    corrected = {row[:2]: row for row in sorted(known)}
+    standing = [row for row in corrected.values() if row[3] != "w"]
+    assert got.drop(WITHDRAWN).sort(by).equals(history_frame(sorted(standing)).drop(WITHDRAWN))
+
+
+@settings(max_examples=200, deadline=None)
+@given(history=histories)
+@example(history=[("A", 1, 1, "w"), ("A", 2, 2, "w")])
+def test_latest_events__agree_with_the_definition(history):
+    """Online, a patient whose rows were all taken back has to be overwritten, not left standing."""
+    rows = history_frame(history).lazy()
+
+    standing = latest_events(rows, by=("patient_id",)).collect()
+    all_of = latest_events(rows, by=("patient_id",), taken_back=True).collect()
+
+    expected = {p: reference(history, p, LAST, LAST, None) for p in sorted({h[0] for h in history})}
+    assert dict(zip(standing["patient_id"], told(standing), strict=True)) == {
+        patient: row for patient, row in expected.items() if row
+    }
+    assert dict(zip(all_of["patient_id"], told(all_of), strict=True)) == {
+        patient: row or max(h for h in sorted(history) if h[0] == patient)[1:]
+        for patient, row in expected.items()
+    }
+
+
+def test_latest_rows__break_ties_by_run_as_the_join_does():
+    """Two runs of one moment: which of the rows counts must not depend on who asks."""
+    rows = history_frame([("A", 1, 1, "s"), ("A", 1, 1, "r")])
+    asks = ask_frame([("A", 2, 2)], both=True)
+
+    newest = latest_rows(rows.lazy(), by=("patient_id", EVENT_TIME)).collect()
+
+    assert newest[RUN].to_list() == ["s"]
+    assert latest_known_rows(asks, rows, keys={"patient_id": "patient_id"}).to_list() == [0]
+
+
+@pytest.mark.parametrize(("day", "run"), [(None, "c"), (2, "b"), (1, "a")])
+def test_latest_rows__take_what_was_known(day, run):
+    """A correction learned later must not be seen earlier, and must win afterwards."""
+    rows = history_frame([("A", 0, 2, "b"), ("A", 0, 3, "c"), ("A", 0, 1, "a")])
+    known_by = None if day is None else at(day)
+
+    for table in (rows, rows.drop(WITHDRAWN)):
+        latest = latest_rows(table.lazy(), by=["patient_id"], known_by=known_by).collect()
+        assert latest[RUN].to_list() == [run]
+
+
+def test_latest_events__take_tables_that_take_nothing_back():
+    """A table written before rows could be taken back has no such column."""
+    rows = history_frame([("A", 1, 1, "r"), ("A", 2, 1, "r")]).drop(WITHDRAWN)
+
+    for taken_back in (False, True):
+        newest = latest_events(rows.lazy(), by=("patient_id",), taken_back=taken_back).collect()
+        assert newest[EVENT_TIME].to_list() == [at(2)]
 
 
 @pytest.mark.parametrize(
