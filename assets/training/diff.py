@@ -33,6 +33,7 @@ class Why(StrEnum):
     NEW_SPECIMEN = "new specimen"
     OTHER_CODE = "other code version"
     NOT_KNOWN_YET = "not known yet"
+    TAKEN_BACK = "taken back"
     INDEX_MOVED = "other index time"
     OTHER_LABEL = "other label"
 
@@ -140,11 +141,15 @@ def _value_changes(
     lake: Lake, left: Frame, right: Frame, about_a: Mapping[str, Any], about_b: Mapping[str, Any]
 ) -> Iterator[pl.DataFrame]:
     shared = [name for name in about_a["columns"] if name in about_b["columns"]]
+    # Of two frames the later one knows all that the other one knew, unless it was taken back.
+    later = _as_of(about_b) >= _as_of(about_a)
+    knows_more = (right.rows["index_timestamp"] >= left.rows["index_timestamp"]) & later
     for view in dict.fromkeys(about_a["columns"][name]["view"] for name in shared):
         why = _why(
             _rows_behind(lake, view, left, about_a),
             _rows_behind(lake, view, right, about_b),
             left.rows["patient_id"],
+            knows_more,
         )
         for column in shared:
             if about_a["columns"][column]["view"] != view:
@@ -156,6 +161,10 @@ def _value_changes(
                 yield _changes(left.rows, right.rows, column, differs, why=why)
 
 
+def _as_of(about: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(about["as_of"])
+
+
 def _rows_behind(lake: Lake, view: str, frame: Frame, about: Mapping[str, Any]) -> pl.DataFrame:
     """One row per patient of the frame: times and provenance, all null where it has no value."""
     behind = served_rows(
@@ -163,7 +172,7 @@ def _rows_behind(lake: Lake, view: str, frame: Frame, about: Mapping[str, Any]) 
         view,
         frame.rows.select("patient_id", "index_timestamp"),
         _PROVENANCE,
-        known_by=datetime.fromisoformat(about["as_of"]),
+        known_by=_as_of(about),
         version=about["versions"][view],
     )
     wanted = ("event_timestamp", "created_timestamp", *_PROVENANCE)
@@ -173,9 +182,11 @@ def _rows_behind(lake: Lake, view: str, frame: Frame, about: Mapping[str, Any]) 
     )
 
 
-def _why(before: pl.DataFrame, after: pl.DataFrame, patients: pl.Series) -> pl.Series:
+def _why(
+    before: pl.DataFrame, after: pl.DataFrame, patients: pl.Series, knows_more: pl.Series
+) -> pl.Series:
     """(n,) reason for a change of each patient's row of one view."""
-    rows = pl.DataFrame({"patient_id": patients}).hstack(
+    rows = pl.DataFrame({"patient_id": patients, "knows_more": knows_more}).hstack(
         [
             frame[name].alias(f"{name}_{side}")
             for side, frame in (("a", before), ("b", after))
@@ -184,8 +195,11 @@ def _why(before: pl.DataFrame, after: pl.DataFrame, patients: pl.Series) -> pl.S
     )
     event_a, event_b = pl.col("event_timestamp_a"), pl.col("event_timestamp_b")
     same_source = pl.col("source_sha256_a").eq_missing(pl.col("source_sha256_b"))
+    gone = event_b.is_null() | (event_b < event_a)
     why = (
-        pl.when(event_b.is_null())
+        pl.when(pl.col("knows_more") & event_a.is_not_null() & gone)
+        .then(pl.lit(Why.TAKEN_BACK.value))
+        .when(event_b.is_null())
         .then(pl.lit(Why.NOT_KNOWN_YET.value))
         .when(event_a.is_null())
         .then(pl.lit(Why.LATE_ARRIVAL.value))
