@@ -16,6 +16,7 @@ from feast import FeatureView, RepoConfig
 from feature_repo.dtypes import polars_type
 from feature_repo.entity_rows import EntityRows
 from feature_repo.lake_source import LakeSource, LakeTable, open_table
+from oncoframe.columns import SEPARATOR
 from oncoframe.contracts import KEY_COLUMNS, WITHDRAWN
 from oncoframe.errors import StudyError
 from oncoframe.point_in_time import (
@@ -94,7 +95,7 @@ def view_requests(
                 keys={c.name: renamed.get(c.name, c.name) for c in view.entity_columns},
                 ttl=view.ttl or None,
                 columns={feature: polars_type(types[feature]) for feature in features},
-                prefix=f"{name}__" if full_feature_names else "",
+                prefix=f"{name}{SEPARATOR}" if full_feature_names else "",
             )
         )
     return requests

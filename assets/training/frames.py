@@ -171,8 +171,9 @@ class FrameBuilder:
             "rows": len(frame),
             "columns": columns,
             "performed_share": {
-                contract.modality: frame[f"{contract.table}__{contract.performed_column}"].mean()
-                for contract in contracts
+                about["modality"]: frame[name].mean()
+                for name, about in columns.items()
+                if about["kind"] == "performed"
             },
             "excluded": _excluded(population),
             "guards": _guarded(frame, study, columns, same, everyone=everyone),

@@ -15,6 +15,7 @@ import polars as pl
 
 from assets.landing import intake
 from oncoframe import ledger
+from oncoframe.columns import Column
 from oncoframe.contracts import WITHDRAWN, Block, Contract, Feature
 from oncoframe.errors import StudyError
 from oncoframe.lake import Lake
@@ -163,8 +164,9 @@ def _explanation(
 
 def _target(contracts: Sequence[Contract], feature: str) -> _Target:
     found: list[_Target] = []
+    asked = Column.parse(feature)
     for contract in contracts:
-        name = feature.removeprefix(f"{contract.table}__")
+        name = asked.within if asked.table == contract.table else feature
         found += [
             _Target(contract, each.column, each)
             for each in contract.features
@@ -172,11 +174,12 @@ def _target(contracts: Sequence[Contract], feature: str) -> _Target:
         ]
         if name == contract.performed_column:
             found.append(_Target(contract, name, None))
-        block, bracket, position = name.partition("[")
         found += [
-            _Target(contract, each.name, each, position[:-1])
+            _Target(contract, each.name, each, asked.position)
             for each in contract.blocks
-            if bracket and position.endswith("]") and block == each.name
+            if asked.position is not None
+            and asked.name == each.name
+            and asked.table in {"", contract.table}
         ]
     # Of a biomarker and what one assay says of it, the latter names its file.
     findings = [t for t in found if isinstance(t.about, Feature) and t.about.is_finding]

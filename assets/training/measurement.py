@@ -15,6 +15,7 @@ import polars as pl
 
 from assets.training.population import Population
 from ml.study.definition import Study
+from oncoframe.columns import Column
 from oncoframe.contracts import Contract
 from oncoframe.lake import Lake
 from oncoframe.point_in_time import served_rows
@@ -137,7 +138,7 @@ def frame_provenance(lake: Lake, sidecar: dict[str, Any], rows: pl.DataFrame) ->
             known_by=known_by,
             version=sidecar["versions"][table],
         )
-        names = {name: f"{table}__{name}" for name in COVARIATES if name in served.columns}
+        names = {n: str(Column(table, n)) for n in COVARIATES if n in served.columns}
         served = served.select("patient_id", *names).rename(names)
         found = found.join(served, on="patient_id", how="left", maintain_order="left")
     return found.drop("index_timestamp")

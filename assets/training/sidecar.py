@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from oncoframe.columns import Column
 from oncoframe.contracts import Contract, Known
 from oncoframe.errors import StudyError
 
@@ -47,7 +48,7 @@ def frame_columns(contracts: Sequence[Contract]) -> dict[str, dict[str, Any]]:
     columns: dict[str, dict[str, Any]] = {}
     for contract in contracts:
         common = {"view": contract.table, "modality": contract.modality}
-        columns[f"{contract.table}__{contract.performed_column}"] = {
+        columns[str(Column(contract.table, contract.performed_column))] = {
             **common,
             "feature": contract.performed_column,
             "unit": "1",
@@ -57,7 +58,7 @@ def frame_columns(contracts: Sequence[Contract]) -> dict[str, dict[str, Any]]:
         }
         for feature in contract.features:
             if feature.known is Known.AT_INDEX:
-                columns[f"{contract.table}__{feature.column}"] = {
+                columns[str(Column(contract.table, feature.column))] = {
                     **common,
                     "feature": feature.name,
                     "unit": feature.unit,
@@ -67,7 +68,7 @@ def frame_columns(contracts: Sequence[Contract]) -> dict[str, dict[str, Any]]:
                 }
         for block in contract.blocks:
             if block.known is Known.AT_INDEX:
-                columns[f"{contract.table}__{block.name}"] = {
+                columns[str(Column(contract.table, block.name))] = {
                     **common,
                     "feature": block.name,
                     "unit": block.unit,

@@ -18,6 +18,7 @@ from ml.drift.score import PATIENT, covariates
 from ml.drift.strata import by_strata
 from ml.drift.verdict import DriftRule, ModalityDrift, Verdict, corrected, modality_drifts, verdict
 from ml.frames.frame import Frame, FrameColumn
+from oncoframe.columns import Column
 from oncoframe.contracts import Known
 from oncoframe.errors import StudyError
 
@@ -166,14 +167,12 @@ def compare(
 
 
 def _with_provenance(frame: Frame, provenance: pl.DataFrame) -> Frame:
-    modalities = {
-        name.partition("__")[0]: column.modality for name, column in frame.sidecar.columns.items()
-    }
+    modalities = frame.sidecar.views
     ids = frame.rows.select("patient_id")
     values = ids.join(provenance, on="patient_id", how="left", maintain_order="left")
     values = values.drop("patient_id").cast(pl.String)
     columns = {
-        name: _model_column(name, modalities.get(name.partition("__")[0], PATIENT), "setting")
+        name: _model_column(name, modalities.get(Column.parse(name).table, PATIENT), "setting")
         for name in values.columns
         if name not in frame.sidecar.columns
     }

@@ -14,6 +14,7 @@ import polars as pl
 
 from ml.frames.expand import vector_matrix
 from ml.frames.frame import KEY_COLUMNS, Frame, FrameColumn
+from oncoframe.columns import Column
 from oncoframe.errors import StudyError
 from oncoframe.names import decode
 
@@ -123,8 +124,7 @@ class Pair:
             vectors = frame.rows[name].list.slice(first, width)
             made = vector_matrix(vectors, width, fill=np.nan if fill is None else fill)
             parts.append(made[:, wanted - first])
-        domain = decode(name)
-        return Numbers([f"{domain}[{position}]" for position in positions], np.vstack(parts))
+        return Numbers(Column.of_safe(name).at(positions), np.vstack(parts))
 
     @cached_property
     def _places(self) -> tuple[dict[str | None, dict[str, int]], ...]:

@@ -12,6 +12,7 @@ import polars as pl
 
 from ml.drift.score import PATIENT, is_covariate
 from ml.frames.frame import KEY_COLUMNS, Frame, FrameColumn, Sidecar, read_frame
+from oncoframe.columns import Column
 from oncoframe.contracts import PROVENANCE_COLUMNS, Known
 from oncoframe.errors import StudyError
 from oncoframe.names import decode
@@ -75,7 +76,7 @@ def _is_feature(dtype: pl.DataType) -> bool:
 
 
 def _column(column: str, dtype: pl.DataType) -> FrameColumn:
-    table, _, feature = column.rpartition("__")
+    table, feature = Column.parse(column).table, Column.parse(column).within
     modality = table.removesuffix("_features") or PATIENT
     kind = "scalar"
     if isinstance(dtype, pl.List):

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ml.drift.comparison import DriftReport
+from oncoframe.columns import Column
 
 _INK, _FAINT, _GRID = "#1b2a3a", "#75828f", "#e3e8ee"
 _BLUE, _ORANGE = "#1f5a99", "#c8641c"
@@ -78,7 +79,7 @@ def _effects(report: DriftReport) -> Figure:
         xlim=(-1.1 * largest, 1.1 * largest),
         xlabel="effect: Cliff's delta (level, spread), Cohen's h (shares); right: more than before",
     )
-    names = [f"{test['column'].rpartition('__')[2]} ({test['what']})" for test in rows]
+    names = [f"{Column.parse(test['column']).within} ({test['what']})" for test in rows]
     names = [shorten(name, _NAME_LETTERS, placeholder=" ...") for name in names]
     axes.set_yticks(range(len(rows)), names, fontsize=9, color=_INK)
     return figure

@@ -14,6 +14,7 @@ import polars as pl
 from ml.drift.cause import Covariate
 from ml.drift.pair import Pair
 from ml.drift.two_sample import level_scores, spread_scores
+from oncoframe.columns import Column
 
 #: Columns that a score is the mean of, the clearest ones.
 SCORE_COLUMNS = 200
@@ -88,7 +89,7 @@ def _ranked(numbers: np.ndarray, what: str) -> np.ndarray:
 
 def is_covariate(column: str) -> bool:
     """Whether a column says how a patient was measured, by its name."""
-    return column.rpartition("__")[2].lower() in COVARIATES
+    return Column.parse(column).within.lower() in COVARIATES
 
 
 def covariates(pair: Pair) -> Iterator[tuple[str, Covariate]]:
@@ -100,7 +101,7 @@ def covariates(pair: Pair) -> Iterator[tuple[str, Covariate]]:
         if column.kind == "setting" or (column.kind == "scalar" and is_covariate(name)):
             levels = _levels(pair.series(name), pair.is_current)
             if levels.null_count() < len(levels):
-                yield column.modality, Covariate.of(name.rpartition("__")[2], levels.to_list())
+                yield column.modality, Covariate.of(Column.parse(name).within, levels.to_list())
     if all(LABEL in frame.rows.columns for frame in (pair.reference, pair.current)):
         labels = pair.series(LABEL).cast(pl.String)
         if labels.null_count() == 0:

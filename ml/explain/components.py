@@ -17,6 +17,7 @@ from sklearn.neighbors import NearestNeighbors
 from ml.frames.design_matrix import DesignMatrix
 from ml.pipelines.encoding import dense_encoder
 from ml.pipelines.recipes import PCA_VARIANCE, Input
+from oncoframe.columns import Column
 
 #: Components whose loadings are kept.
 LOADED_COMPONENTS = 20
@@ -65,7 +66,7 @@ def principal_components(matrix: DesignMatrix, given: Input) -> Components:
         {
             "feature": np.tile(np.array(names, dtype=object), shown),
             "modality": np.tile(
-                np.array([given.views.get(n.partition("__")[0], "") for n in names], object), shown
+                np.array([given.views.get(Column.parse(n).table, "") for n in names], object), shown
             ),
             "component": np.repeat(np.arange(1, shown + 1), len(names)),
             "loading": loading.ravel(),

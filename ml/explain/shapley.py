@@ -23,6 +23,7 @@ import xgboost as xgb
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
+from oncoframe.columns import Column
 from oncoframe.errors import StudyError
 
 #: Features kept patient by patient; the sum of the others is kept, too, so that all still adds up.
@@ -176,7 +177,7 @@ def combine(
         {
             "feature": np.repeat(np.array(used, dtype=object), len(classes)),
             "modality": np.repeat(
-                np.array([views.get(name.partition("__")[0]) for name in used], dtype=object),
+                np.array([views.get(Column.parse(name).table) for name in used], dtype=object),
                 len(classes),
             ),
             "class": np.tile(classes, len(used)),

@@ -21,6 +21,7 @@ from ml.figures.performance import (
 )
 from ml.figures.shapley import class_importance_figure, decision_figure, importance_figure
 from ml.figures.shapley import shown_patients as shown
+from oncoframe.columns import Column
 
 _DPI = 110
 
@@ -66,7 +67,7 @@ def draw_model(folder: Path, links: np.ndarray) -> None:
 
 def short_name(feature: str) -> str:
     """Feature without its table."""
-    return feature.partition("__")[2] or feature
+    return Column.parse(feature).within
 
 
 def _draw_decisions(folder: Path) -> None:

@@ -16,6 +16,7 @@ import pandas as pd
 import polars as pl
 
 from ml.frames.frame import KEY_COLUMNS, Frame
+from oncoframe.columns import Column
 from oncoframe.errors import StudyError
 from oncoframe.names import decode, encode
 
@@ -57,8 +58,7 @@ def expand_block(frame: Frame, column: str) -> ExpandedBlock:
         )
     fill = np.nan if about.fill is None else about.fill
     values = vector_matrix(vectors, len(names), fill=fill)
-    domain = decode(column)
-    return ExpandedBlock([f"{domain}[{name}]" for name in names], values)
+    return ExpandedBlock(Column.of_safe(column).at(names), values)
 
 
 def vector_matrix(vectors: pl.Series, width: int, *, fill: float) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from oncoframe.columns import Column
 from oncoframe.contracts import Known
 from oncoframe.errors import StudyError
 
@@ -77,8 +78,9 @@ class Sidecar(BaseModel):
 
     @property
     def views(self) -> dict[str, str]:
-        """Feature table -> modality; the table stands before ``__`` in every column name."""
-        return {name.partition("__")[0]: about.modality for name, about in self.columns.items()}
+        """Feature table -> modality."""
+        tables = ((Column.parse(name).table, about) for name, about in self.columns.items())
+        return {table: about.modality for table, about in tables if table}
 
     @property
     def has_counts(self) -> bool:

@@ -9,7 +9,7 @@ for an assay that was not performed the median, beside the flag that says so.
 All of it is fitted inside the training fold.
 """
 
-import re
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -27,16 +27,15 @@ from ml.pipelines.preprocessing import (
     TmmNormalizer,
     varying,
 )
+from oncoframe.columns import Column
 from oncoframe.contracts import Modality
 
 #: A column is worth looking at if it sets this many training patients apart.
 MIN_PATIENTS = 3
 #: A category has a flag of its own if this many training patients share it.
 MIN_CATEGORY_PATIENTS = 5
-#: How the positions of the expression block are called in a design matrix.
-_EXPRESSION = "expression_features__expression["
-#: And those of copy-number ratios, by gene, band and arm: one assay on three axes.
-_RATIO = re.compile(r"cnv_features__cnv_\w+_ratio\[")
+#: What a column is by its name.
+_SCALAR, _EXPRESSION, _RATIO, _BLOCK = range(4)
 
 
 def encoder(
@@ -126,25 +125,38 @@ def is_category(features: pd.DataFrame) -> np.ndarray:
 
 def is_expression(features: pd.DataFrame) -> np.ndarray:
     """(p,) mask of the positions of the expression block."""
-    return np.array([name.startswith(_EXPRESSION) for name in features.columns], dtype=bool)
+    return np.asarray(_kinds(features) == _EXPRESSION)
 
 
 def is_ratio(features: pd.DataFrame) -> np.ndarray:
     """(p,) mask of the positions of the blocks of copy-number ratios."""
-    return np.array([_RATIO.match(name) is not None for name in features.columns], dtype=bool)
+    return np.asarray(_kinds(features) == _RATIO)
 
 
 def is_other_block(features: pd.DataFrame) -> np.ndarray:
     """(p,) mask of the positions of the other blocks."""
-    block = np.array(["__" in name and name.endswith("]") for name in features.columns], dtype=bool)
-    of_assay = is_expression(features) | is_ratio(features)
-    return np.asarray(block & is_number(features) & ~of_assay)
+    return np.asarray(is_number(features) & (_kinds(features) == _BLOCK))
 
 
 def is_scalar(features: pd.DataFrame) -> np.ndarray:
     """(p,) mask of the numeric columns that are no position of a block."""
-    block = is_expression(features) | is_ratio(features) | is_other_block(features)
-    return np.asarray(is_number(features) & ~block)
+    return np.asarray(is_number(features) & (_kinds(features) == _SCALAR))
+
+
+def _kinds(features: pd.DataFrame) -> np.ndarray:
+    return np.fromiter(map(_kind, features.columns), dtype=np.int8, count=features.shape[1])
+
+
+@cache
+def _kind(name: str) -> int:
+    column = Column.parse(name)
+    if column.position is None or not column.table:
+        return _SCALAR
+    if (column.table, column.name) == ("expression_features", "expression"):
+        return _EXPRESSION
+    # By gene, band and arm: one assay on three axes.
+    is_ratio = column.table == "cnv_features" and column.name.endswith("_ratio")
+    return _RATIO if is_ratio else _BLOCK
 
 
 def _filled(modality: Modality, *, fill: bool) -> list[tuple[str, BaseEstimator]]:

@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from ml.evaluation.calibration import fit_temperature
 from ml.pipelines.inner_folds import aligned_probabilities, out_of_fold_within
 from ml.pipelines.meta_estimator import Wrapper
+from oncoframe.columns import Column
 
 #: Folds within the training fold that give the second level its predictions.
 INNER_FOLDS = 3
@@ -260,7 +261,7 @@ def _columns_by_modality(
     names: pd.Index, views: Mapping[str, str]
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Modality and mask of its columns, in the order of the matrix."""
-    of = np.array([views.get(name.partition("__")[0], "") for name in names], dtype=object)
+    of = np.array([views.get(Column.parse(name).table, "") for name in names], dtype=object)
     for modality in dict.fromkeys(of):
         if modality:
             yield str(modality), of == modality

@@ -40,7 +40,7 @@ class Input:
     Parameters
     ----------
     views
-        Feature table -> modality; the table stands before ``__`` in every column name.
+        Feature table -> modality.
     counts
         Whether the expression is read counts.
     """

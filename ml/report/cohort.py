@@ -22,6 +22,7 @@ from ml.report.blocks import (
     whole,
 )
 from ml.training.stored import StoredModel, StoredTraining, read_table
+from oncoframe.columns import Column
 
 _PERFORMED = "performed["
 
@@ -68,7 +69,7 @@ def cohort_section(
             Table(
                 "Columns and labels that no model sees, by declaration of the study",
                 ("What", "Reason"),
-                tuple((what.partition("__")[2] or what, why) for what, why in left_out.items()),
+                tuple((Column.parse(what).within, why) for what, why in left_out.items()),
                 words=2,
             )
         )

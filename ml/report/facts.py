@@ -15,6 +15,7 @@ from ml.evaluation.subgroups import SITE, UNKNOWN
 from ml.report.blocks import interval, percent, whole
 from ml.study.modelling import Recipe
 from ml.training.stored import StoredModel, StoredTraining, read_json, read_table
+from oncoframe.columns import Column
 
 #: Metrics of a result row in the order of tables, as people call them.
 METRIC_NAMES = {
@@ -160,7 +161,7 @@ def _dates(dates: pl.Series) -> str | None:
 
 def _reasons(excluded: Mapping[str, str]) -> str:
     return "; ".join(
-        f"{name.rpartition('__')[2]} ({why.strip().rstrip('.')})" for name, why in excluded.items()
+        f"{Column.parse(name).within} ({why.strip().rstrip('.')})" for name, why in excluded.items()
     )
 
 

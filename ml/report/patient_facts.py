@@ -19,6 +19,7 @@ from ml.report.facts import row_of
 from ml.serving.model import ABSTAINED, SET, ServedModel, load_served
 from ml.study.modelling import Conformal
 from ml.training.stored import StoredTraining, read_table
+from oncoframe.columns import Column
 from oncoframe.errors import StudyError
 from oncoframe.names import decode
 
@@ -253,7 +254,7 @@ def _unusual(frame: Frame, numbers: pd.DataFrame, at: int) -> Unusual:
     """What of the numeric columns of a patient lies outside the range of the others."""
     values, others = numbers.iloc[at].to_numpy(), np.delete(numbers.to_numpy(), at, axis=0)
     beyond = _beyond(values, others)
-    is_block = np.array([name.endswith("]") for name in numbers.columns], dtype=bool)
+    is_block = np.array([Column.parse(n).position is not None for n in numbers.columns], dtype=bool)
     flags = {decode(name) for name, dtype in frame.rows.schema.items() if dtype == pl.Boolean}
     return Unusual(
         scalars=tuple(name for name in numbers.columns[beyond & ~is_block] if name not in flags),

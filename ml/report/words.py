@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from ml.figures.style import MODALITY_NAMES
+from oncoframe.columns import Column
 from oncoframe.names import decode
 
 _TITLE_LETTERS = 56
@@ -147,9 +148,10 @@ class Dictionary:
         """Frame column, category and position of a block that a feature stands for."""
         if feature in self._by_domain:
             return self._by_domain[feature], None, None
-        block, bracket, position = feature.partition("[")
-        if bracket and position.endswith("]") and block in self._by_domain:
-            return self._by_domain[block], None, position[:-1]
+        asked = Column.parse(feature)
+        block = str(Column(asked.table, asked.name))
+        if asked.position is not None and block in self._by_domain:
+            return self._by_domain[block], None, asked.position
         # A flag of a category is called <column>_<category>; the column with the longest name wins.
         columns = [c for c in self._by_domain if feature.startswith(f"{c}_")]
         if not columns:

@@ -7,6 +7,7 @@ import polars as pl
 
 from ml.frames.frame import Frame
 from ml.study.definition import Study
+from oncoframe.columns import Column
 from oncoframe.errors import StudyError
 
 
@@ -26,11 +27,10 @@ def check_frame(frame: Frame, study: Study) -> None:
             expected=f"{study.name} with label {study.label.name}",
             got=f"{sidecar.study} with label {sidecar.label_name}",
         )
-    views = {name.partition("__")[0] for name in sidecar.columns}
     unknown = [
         name
         for name in study.features.exclude
-        if name not in sidecar.columns and name.partition("__")[0] in views
+        if name not in sidecar.columns and Column.parse(name).table in sidecar.views
     ]
     if unknown:
         # A typing error here would let in the very column that was to stay out.
