@@ -22,6 +22,10 @@ from oncoframe.ledger import Entry, Outcome
 from oncoframe.point_in_time import served_rows
 from orchestration.patients.staleness import row_states
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:On demand feature view is an experimental:RuntimeWarning"
+)
+
 #: What the paths beside the feature store have to know of the clinic's table.
 BLOOD = Contract("blood", "blood", "Counts.", "1", (Feature("count", pl.Int64(), "1", "cells"),))
 PATIENTS = ("A", "B", "C")
