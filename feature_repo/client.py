@@ -18,7 +18,7 @@ import pyarrow as pa
 import yaml
 
 from oncoframe.audit import AUDIT_LOG
-from oncoframe.errors import SettingsError
+from oncoframe.errors import SettingsError, StudyError
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -105,8 +105,21 @@ def training_rows(store: "FeatureStore", service: str, entities: pl.DataFrame) -
     Returns
     -------
     (n) Arrow table: the columns of ``entities``, then ``<view>__<column>``.
+
+    Raises
+    ------
+    oncoframe.errors.StudyError
+        If the service was never registered.
     """
-    projections = store.get_feature_service(service, allow_cache=True).feature_view_projections
+    from feast.errors import FeatureServiceNotFoundException  # noqa: PLC0415
+
+    try:
+        projections = store.get_feature_service(service, allow_cache=True).feature_view_projections
+    except FeatureServiceNotFoundException as error:
+        raise StudyError(
+            f"the feature store has no service {service}",
+            hint="Register what is declared: oncoframe run.",
+        ) from error
     rows: Any = entities  # Feast passes on any frame, though its annotation says pandas
     return store.get_historical_features(
         entity_df=rows,

@@ -265,6 +265,12 @@ class Hospital:
         )
 
 
+@pytest.fixture(scope="session")
+def new_hospital() -> Callable[[Path], Hospital]:
+    """Maker of hospitals without patients, each in a home."""
+    return Hospital
+
+
 @pytest.fixture
 def hospital(tmp_path: Path) -> Hospital:
     """Hospital without patients."""

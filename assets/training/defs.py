@@ -1,22 +1,20 @@
-"""Training frames: Dagster glue only; the join is Feast's, the frame is built in ``frames.py``.
+"""Training frames: Dagster glue only; the join is Feast's, frames are built without Dagster.
 
 snv, fusion, expression, clinical features + labels + cohort -> training_frame/<study>
                                                               -> scoring_frame/<study>
 """
 
-from datetime import datetime
 from typing import Any
 
 import dagster as dg
-import polars as pl
 
 from assets.store.catalog import service_contracts
 from assets.training.data_version import version_of_frame
-from assets.training.frames import FrameBuilder, FrameRequest
-from feature_repo.client import open_store, training_rows
+from assets.training.frames import FrameRequest
 from ml.study.definition import Study, load_study, study_names
-from oncoframe.audit import Action, AuditLog, machine_user
+from oncoframe.clock import utc_time
 from oncoframe.lake import Lake
+from orchestration.frames import build_frame
 from orchestration.groups import SCIENCE_OWNERS, group
 from orchestration.settings import Settings
 from orchestration.studies.retraining import DATA_VERSION_TAG
@@ -27,17 +25,6 @@ class FrameConfig(dg.Config):
 
     as_of: str | None = None
     modalities: list[str] | None = None
-
-
-def frame_builder(settings: Settings, lake: Lake, study: Study) -> FrameBuilder:
-    """Builder of the frames of a study, joined by Feast."""
-
-    def pull(entities: pl.DataFrame, versions: dict[str, int | None]) -> pl.DataFrame:
-        store = open_store(settings.home, versions=versions)
-        return pl.DataFrame(training_rows(store, study.features.service, entities))
-
-    contracts = service_contracts(study.features.service)
-    return FrameBuilder(lake, settings.frames_dir, contracts, pull)
 
 
 def _training_frame(study_name: str) -> dg.AssetsDefinition:
@@ -58,18 +45,17 @@ def _training_frame(study_name: str) -> dg.AssetsDefinition:
         settings: dg.ResourceParam[Settings],
         lake: dg.ResourceParam[Lake],
     ) -> dg.MaterializeResult[None]:
-        builder = frame_builder(settings, lake, study)
         request = FrameRequest(
             study,
-            datetime.fromisoformat(config.as_of) if config.as_of else None,
+            utc_time(config.as_of, where="as_of") if config.as_of else None,
             tuple(config.modalities) if config.modalities else None,
         )
-        sidecar = builder.build(request)
+        sidecar = build_frame(settings, lake, request)
         if DATA_VERSION_TAG in context.run.tags and request == FrameRequest(study):
             # Data may have changed since the run was asked for: those read now are trained on.
             read = {DATA_VERSION_TAG: version_of_frame(lake, sidecar)}
             context.instance.add_run_tags(context.run.run_id, read)
-        return _materialized(sidecar, settings)
+        return _materialized(sidecar)
 
     return training_frame
 
@@ -89,7 +75,7 @@ def _scoring_frame(study: Study) -> dg.AssetsDefinition:
         settings: dg.ResourceParam[Settings], lake: dg.ResourceParam[Lake]
     ) -> dg.MaterializeResult[None]:
         request = FrameRequest(study, everyone=True)
-        return _materialized(frame_builder(settings, lake, study).build(request), settings)
+        return _materialized(build_frame(settings, lake, request))
 
     return scoring_frame
 
@@ -99,13 +85,8 @@ def _upstream(study: Study) -> list[str]:
     return ["feature_registry", "cohort", "labels", *tables]
 
 
-def _materialized(sidecar: dict[str, Any], settings: Settings) -> dg.MaterializeResult[None]:
-    """What the Dagster UI shows of a frame; the audit log has it, too."""
-    AuditLog(settings.audit_log).append(
-        Action.FRAME_BUILT, actor=machine_user(), subject=sidecar["frame_id"],
-        details={"study": sidecar["study"], "rows": sidecar["rows"],
-                 "columns": len(sidecar["columns"]), "sha256": sidecar["content_sha256"]},
-    )  # fmt: skip
+def _materialized(sidecar: dict[str, Any]) -> dg.MaterializeResult[None]:
+    """What the Dagster UI shows of a frame."""
     return dg.MaterializeResult(
         metadata={
             "frame_id": sidecar["frame_id"],

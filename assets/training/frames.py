@@ -23,7 +23,14 @@ import polars as pl
 from assets.training.data_version import CODE_VERSION, frame_tables
 from assets.training.measurement import how_measured, without_odd_ones
 from assets.training.population import Population, select_population
-from assets.training.sidecar import FRAME, SIDECAR, frame_columns, read_sidecar
+from assets.training.sidecar import (
+    FRAME,
+    OTHER_VERSION,
+    SIDECAR,
+    frame_columns,
+    read_sidecar,
+    recorded_study,
+)
 from ml.frames.frame import SITES, FrameColumn
 from ml.frames.leakage import refuse_label_columns, refuse_late_columns, refuse_mixed, verdict
 from ml.study.definition import Study
@@ -105,7 +112,7 @@ class FrameBuilder:
             If there is no such frame, or today's views or code would give another one.
         """
         sidecar = read_sidecar(self.folder, frame_id)
-        study = Study.model_validate(sidecar["study_definition"])
+        study = recorded_study(sidecar)
         contracts = self._contracts(tuple(sidecar["modalities"]))
         as_of = datetime.fromisoformat(sidecar["as_of"])
         with tempfile.TemporaryDirectory() as scratch:
@@ -119,7 +126,7 @@ class FrameBuilder:
                     where=f"frame {frame_id}",
                     expected=f"view definitions {sidecar['views_sha256'][:12]}",
                     got=rebuilt["views_sha256"][:12],
-                    hint="Check out the version of OncoFrame that built it.",
+                    hint=OTHER_VERSION,
                 )
             kept = Path(tempfile.mkdtemp(prefix=f"{frame_id}-"))
             return Path(shutil.copytree(again.folder / frame_id, kept, dirs_exist_ok=True))

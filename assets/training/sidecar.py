@@ -1,21 +1,26 @@
 """What lies beside the rows of a frame: its identity, and what each column means.
 
-    contracts -> frame_columns -> frame.json -> read_sidecar
+    contracts -> frame_columns -> frame.json -> read_sidecar -> facts, recorded_study
 
 Light to import: showing a frame needs nothing that builds one.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from ml.study.definition import Study
 from oncoframe.columns import Column
 from oncoframe.contracts import Contract, Known
 from oncoframe.errors import StudyError
 
 FRAME = "frame.parquet"
 SIDECAR = "frame.json"
+#: What to do about a frame that today's code cannot build again.
+OTHER_VERSION = "Check out the version of OncoFrame that built it."
 
 
 def read_sidecar(folder: Path, frame_id: str) -> dict[str, Any]:
@@ -41,6 +46,37 @@ def read_sidecar(folder: Path, frame_id: str) -> dict[str, Any]:
         )
     sidecar: dict[str, Any] = json.loads(file.read_text())
     return sidecar
+
+
+def recorded_study(about: Mapping[str, Any]) -> Study:
+    """Study that a frame was built for, as it was then.
+
+    Raises
+    ------
+    StudyError
+        If this version of OncoFrame reads studies in another way.
+    """
+    try:
+        return Study.model_validate(about.get("study_definition"))
+    except ValidationError as error:
+        raise StudyError(
+            "its study is not one that this version reads",
+            where=f"frame {about['frame_id']}",
+            hint=OTHER_VERSION,
+        ) from error
+
+
+def facts(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a frame holds, who was left out, and what is suspected: lines of a table."""
+    lines = [("patients", str(about["rows"])), ("columns", str(len(about["columns"])))]
+    for modality, share in about["performed_share"].items():
+        lines.append((f"{modality} performed", f"{share:.0%}"))
+    for why, patients in about["excluded"].items():
+        lines.append((f"left out: {why}", str(len(patients))))
+    for suspect in about.get("guards", {}).get("suspected_leakage", []):
+        told = f"suspected leakage: {suspect['column']} tells {suspect['label']} (AUC)"
+        lines.append((told, f"{suspect['auc']:.3f}"))
+    return lines
 
 
 def frame_columns(contracts: Sequence[Contract]) -> dict[str, dict[str, Any]]:

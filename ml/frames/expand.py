@@ -80,7 +80,7 @@ def vector_matrix(vectors: pl.Series, width: int, *, fill: float) -> np.ndarray:
     lengths = vectors.list.len().fill_null(0).cast(pl.Int64).to_numpy()
     flat = vectors.explode(empty_as_null=False, keep_nulls=False).cast(pl.Float32).to_numpy()
     if len(vectors) and (lengths == width).all():
-        return np.asfortranarray(flat.reshape(-1, width))
+        return np.asfortranarray(flat.reshape(len(vectors), width))
     matrix = np.full((len(vectors), width), np.nan, dtype=np.float32, order="F")
     matrix[vectors.is_not_null().to_numpy()] = fill
     starts = np.cumsum(lengths) - lengths
@@ -122,7 +122,7 @@ def expand(frame: Frame, columns: Sequence[str] | None = None) -> pl.DataFrame:
         If a column is not of the frame, or two columns would get one name.
     """
     made = [frame.rows[name] for name in KEY_COLUMNS]
-    made += _expanded(frame, _chosen(frame, columns))
+    made += _expanded(frame, chosen(frame, columns))
     names = [series.name for series in made]
     if len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -142,7 +142,7 @@ def expand_pandas(frame: Frame, columns: Sequence[str] | None = None) -> pd.Data
     """
     keys = frame.rows.select(KEY_COLUMNS).to_pandas()
     parts = [keys]
-    for name in _chosen(frame, columns):
+    for name in chosen(frame, columns):
         if frame.sidecar.columns[name].kind == "block":
             block = expand_block(frame, name)
             parts.append(pd.DataFrame(block.values, columns=block.names, copy=False))
@@ -163,7 +163,7 @@ def expand_matrix(frame: Frame, columns: Sequence[str] | None = None) -> Expande
     """
     names: list[str] = []
     parts: list[np.ndarray] = []
-    for name in _chosen(frame, columns):
+    for name in chosen(frame, columns):
         values = frame.rows[name]
         if frame.sidecar.columns[name].kind == "block":
             block = expand_block(frame, name)
@@ -220,7 +220,14 @@ def write_expanded(
     return expanded.height, expanded.width - len(KEY_COLUMNS)
 
 
-def _chosen(frame: Frame, columns: Sequence[str] | None) -> list[str]:
+def chosen(frame: Frame, columns: Sequence[str] | None) -> list[str]:
+    """Feature columns to keep: all of the frame, unless told.
+
+    Raises
+    ------
+    StudyError
+        If a column is not of the frame.
+    """
     if columns is None:
         return list(frame.sidecar.columns)
     unknown = sorted(set(columns) - set(frame.sidecar.columns))

@@ -82,18 +82,16 @@ def rebuild(
 
     Example: oncoframe frame rebuild 3f2a9c0d1e4b5a67 --out again.parquet
     """
-    from assets.training.defs import frame_builder
     from assets.training.sidecar import FRAME, read_sidecar
-    from ml.study.definition import Study
     from oncoframe.lake import Lake
+    from orchestration.frames import rebuild_frame
 
     with command(as_json=as_json) as output:
         settings = Settings.load(home=home)
-        about = read_sidecar(settings.frames_dir, frame_id)
-        study = Study.model_validate(about["study_definition"])
-        folder = frame_builder(settings, Lake(settings.lake_dir), study).rebuild(frame_id)
+        folder = rebuild_frame(settings, Lake(settings.lake_dir), frame_id)
         shutil.copyfile(folder / FRAME, out)
         shutil.rmtree(folder)
+        about = read_sidecar(settings.frames_dir, frame_id)
         _say_frame(output, about)
         output.result({**_frame_summary(about), "out": str(out)})
 
@@ -178,15 +176,9 @@ def _frame_summary(about: dict[str, Any]) -> dict[str, Any]:
 
 
 def _say_frame(output: Any, about: dict[str, Any]) -> None:
-    summary = _frame_summary(about)
+    from assets.training.sidecar import facts
+
     shown = table(f"Frame {about['frame_id']} of {about['study']}", ["what"], ["count"])
-    shown.add_row("patients", str(summary["rows"]))
-    shown.add_row("columns", str(summary["columns"]))
-    for modality, share in about["performed_share"].items():
-        shown.add_row(f"{modality} performed", f"{share:.0%}")
-    for why, count in summary["excluded"].items():
-        shown.add_row(f"left out: {why}", str(count))
-    for suspect in about.get("guards", {}).get("suspected_leakage", []):
-        told = f"suspected leakage: {suspect['column']} tells {suspect['label']} (AUC)"
-        shown.add_row(told, f"{suspect['auc']:.3f}")
+    for what, count in facts(about):
+        shown.add_row(what, count)
     output.say(shown, f"as of {about['as_of']}")

@@ -4,13 +4,12 @@ Answers in under two seconds: reads the lake and imports neither Dagster nor Fea
 """
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from oncoframe.errors import SettingsError
+from oncoframe.clock import utc_time
 from orchestration.cli.output import AsJson, Home, command, table
 from orchestration.settings import Settings
 
@@ -39,23 +38,11 @@ def explain(
 
     with command(as_json=as_json) as output:
         lake = Lake(Settings.load(home=home).lake_dir)
-        found = explain_value(lake, feature_contracts(), patient_id, feature, known_by=_time(as_of))
+        known_by = None if as_of is None else utc_time(as_of, where="option --as-of")
+        found = explain_value(lake, feature_contracts(), patient_id, feature, known_by=known_by)
         shown = table(escape(f"{feature} of {patient_id}"), ["what", "is"])
         for name, value in asdict(found).items():
             if value not in (None, {}):
                 shown.add_row(name, escape(str(value)))
         output.say(shown)
         output.result(asdict(found))
-
-
-def _time(text: str | None) -> datetime | None:
-    """ISO time; UTC unless it names a zone."""
-    if text is None:
-        return None
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise SettingsError(
-            "not a time", where="option --as-of", expected="ISO format, such as 2024-03-31"
-        ) from error
-    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+import oncoframe as of
 from orchestration.cli.output import AsJson, Home, command
 from orchestration.cli.studies import StudyName
-from orchestration.settings import Settings
 
 commands = typer.Typer()
 
@@ -31,18 +31,7 @@ def report(
 
     Example: oncoframe report aml_who_class --out report.html
     """
-    from assets.models.pages import write_page
-    from ml.registry.trainings import newest_training
-
     with command(as_json=as_json) as output:
-        settings = Settings.load(home=home)
-        training = newest_training(study, store=settings.registry)
-        file = write_page(
-            training,
-            frames_dir=settings.frames_dir,
-            reports_dir=settings.reports_dir,
-            patient_id=patient,
-            out=out,
-        )
+        file = of.Home(home).report(study, patient, out=out)
         output.say(str(file))
         output.result({"html": str(file)})

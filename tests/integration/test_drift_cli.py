@@ -9,12 +9,12 @@ import pytest
 from typer.testing import CliRunner
 
 from assets.genomics.fusion.reader import CONTRACT as FUSION
-from assets.training.defs import frame_builder
 from assets.training.frames import FrameRequest
 from assets.training.sidecar import read_sidecar
 from feature_repo.client import apply
 from ml.drift.reading import read_any_frame
 from orchestration.cli.main import app
+from orchestration.frames import frame_builder
 from orchestration.settings import Settings
 
 

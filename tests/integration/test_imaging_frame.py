@@ -7,12 +7,12 @@ import pytest
 
 from assets.clinical.contract import clinical_contract
 from assets.imaging.contract import CONTRACT, FILTERED
-from assets.training.defs import frame_builder
 from assets.training.frames import FrameRequest
 from feature_repo.client import apply
 from ml.frames.design_matrix import design_matrix
 from ml.frames.frame import read_frame
 from oncoframe.errors import StudyError
+from orchestration.frames import frame_builder
 from orchestration.settings import Settings
 
 NATIVE, RESAMPLED = "ct1130-1/tumour", "ct1130_1mm-1/tumour"

@@ -8,10 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from assets.genomics.fusion.reader import CONTRACT as FUSION
-from assets.training.defs import frame_builder
 from assets.training.frames import FrameRequest
 from feature_repo.client import apply
 from orchestration.cli.main import app
+from orchestration.frames import frame_builder
 from orchestration.settings import Settings
 
 

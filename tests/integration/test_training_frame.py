@@ -13,11 +13,11 @@ from assets.genomics.fusion.reader import CONTRACT as FUSION
 from assets.store.catalog import service_contracts
 from assets.training import defs as glue
 from assets.training.data_version import data_version
-from assets.training.defs import frame_builder
 from assets.training.diff import Why, diff_frames
 from assets.training.frames import FrameRequest
 from assets.training.sidecar import FRAME
 from feature_repo.client import apply
+from orchestration.frames import frame_builder
 from orchestration.settings import Settings
 from orchestration.studies.retraining import DATA_VERSION_TAG
 

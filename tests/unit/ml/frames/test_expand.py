@@ -111,6 +111,12 @@ def test_vector_matrix__is_what_a_loop_makes(vectors):
     np.testing.assert_array_equal(got, np.array(expected, np.float32).reshape(-1, 5))
 
 
+def test_vector_matrix__of_an_empty_dictionary_has_no_columns():
+    """An assay that nobody had yet has a block without a name."""
+    nobody = pl.Series([None, None], dtype=pl.List(pl.Float32))
+    assert vector_matrix(nobody, 0, fill=0.0).shape == (2, 0)
+
+
 @pytest.mark.parametrize("name", ["f.parquet", "f.csv"])
 def test_write_expanded__files_hold_the_frame(frame, tmp_path, name):
     assert write_expanded(frame, tmp_path / name) == (3, 9)
