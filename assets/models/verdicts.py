@@ -34,7 +34,7 @@ class StoredVerdict:
     judged_at
         UTC.
     drifted, columns, effect, cause
-        As :class:`ml.drift_verdict.Verdict`.
+        As :class:`ml.drift.verdict.Verdict`.
     reference_patients, current_patients
         Patients compared.
     modalities
