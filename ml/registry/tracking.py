@@ -16,7 +16,8 @@ import numpy as np
 
 from ml.figures.performance import comparison_figure, confusion_figure
 from ml.figures.training import draw_model, draw_training
-from ml.registry.store import Store, mlflow
+from ml.registry.store import Store
+from ml.registry.tracker import mlflow
 from ml.serving.model import ABSTAINED, SET
 from ml.training.artifacts import write_model, write_survival, write_training
 from ml.training.results import (
