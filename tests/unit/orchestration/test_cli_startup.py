@@ -25,7 +25,7 @@ COMMANDS: dict[str, set[str]] = {
     "audit verify": set(),
     "frame show 3f2a9c0d1e4b5a67": set(),
     "frame diff 3f2a9c0d1e4b5a67 9b1c44e2a0d37f58": {"pandas"},
-    "drift --reference a --current b": {"pandas", "scipy"},
+    "drift --reference a --current b": {"matplotlib", "pandas", "scipy"},
     "report synthetic_leukemia": _MODELS,
 }
 _PROGRAM = """
