@@ -28,9 +28,10 @@ $(UV):
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-# What runs: the locked packages and OncoFrame itself, without the tools of development.
+# What runs: the locked packages and OncoFrame itself, without the tools of development. Packages
+# are compiled here, once: where Python may write no compiled modules, each start would do it again.
 $(VENV)/.run: requirements.lock pyproject.toml | $(UV)
-	$(UV) pip install --quiet --require-hashes -r requirements.lock
+	$(UV) pip install --quiet --compile-bytecode --require-hashes -r requirements.lock
 	$(UV) pip install --quiet --no-deps -e .
 	@touch $@
 

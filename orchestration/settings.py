@@ -7,7 +7,7 @@ Constants that change what a feature means are no settings: they are code, with 
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import yaml
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
@@ -21,14 +21,12 @@ from pydantic_settings import (
 from assets.imaging.contract import SETTINGS as CT_SETTINGS
 from assets.imaging.rules import MaskRule
 from assets.imaging.settings import load_settings
+from ml.registry.store import Store
 from oncoframe.audit import AUDIT_LOG
 from oncoframe.errors import SettingsError
 from oncoframe.files import join
 from oncoframe.reference.builds import GRCH37, GRCH38
 from oncoframe.reference.load import AnnotationFiles
-
-if TYPE_CHECKING:
-    from ml.registry.store import Store
 
 PROJECT = Path(__file__).resolve().parent.parent
 SETTINGS_FILE = "settings.yaml"
@@ -221,11 +219,8 @@ class Settings(BaseSettings):
         return self.home / "mlflow" / "artifacts"
 
     @property
-    def registry(self) -> "Store":
+    def registry(self) -> Store:
         """Trainings and models: in the home, or on the MLflow server."""
-        # MLflow takes seconds to load, which a run without models does not spend.
-        from ml.registry.store import Store  # noqa: PLC0415
-
         if self.mlflow_uri is not None:
             return Store(self.mlflow_uri, self.mlflow_artifacts)
         return Store.of_file(self.mlflow_db, self.mlflow_artifacts)

@@ -60,7 +60,7 @@ def _trained_model(study_name: str) -> dg.AssetsDefinition:
                 trials = settings.mlflow_db.with_name("trials.db")
                 result = train(study, frame, workers=workers, trials=trials, progress=fitted)
                 summary, columns = result.as_dict(), result.best.feature_count
-                mlflow_run_id = log_training(result, **store)
+                mlflow_run_id = log_training(result, workers=workers, **store)
         # The MLflow run is tagged with this run; so either leads to the other.
         context.instance.add_run_tags(context.run.run_id, {"mlflow_run_id": mlflow_run_id})
         return _materialized(frame_id, mlflow_run_id, summary, columns)

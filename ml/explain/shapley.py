@@ -23,6 +23,7 @@ import xgboost as xgb
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
+from ml.explain.names import BASE, OTHERS
 from oncoframe.columns import Column
 from oncoframe.errors import StudyError
 
@@ -141,9 +142,6 @@ class Explanation:
 
     importance: pl.DataFrame
     patients: pl.DataFrame
-
-
-OTHERS, BASE = "(all others)", "(base value)"
 
 
 def combine(

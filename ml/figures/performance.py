@@ -228,10 +228,10 @@ def reliability_figure(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> Fig
 
 #: Links that are weaker are not drawn.
 LINK_FLOOR = 0.1
-_CELL_IN = 0.34
+_SMALL_CELL_IN = 0.34
 _NAME_LETTERS = 44
 #: Share of a row above which a cell is dark enough for white text.
-_DARK = 0.55
+_SMALL_DARK = 0.55
 _VISIBLE = 0.005
 _FEWEST_TO_ORDER = 3
 
@@ -329,7 +329,7 @@ def similar_confusion_figure(
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-12)
     k = len(order)
     names = wrapped([classes[i] for i in order], _NAME_LETTERS)
-    side = max(k * _CELL_IN, 2.2)
+    side = max(k * _SMALL_CELL_IN, 2.2)
     figure = new_figure(side + 3.9, side + 0.8)
     axes = figure.add_subplot()
     axes.pcolormesh(shares, cmap=SHARES, vmin=0, vmax=1, edgecolors=GRID, linewidth=0.6)
@@ -338,7 +338,7 @@ def similar_confusion_figure(
         share = shares[row, column]
         axes.text(
             column + 0.5, row + 0.52, f"{100 * share:.0f}", ha="center", va="center",
-            fontsize=8.5, color="white" if share > _DARK else INK,
+            fontsize=8.5, color="white" if share > _SMALL_DARK else INK,
         )  # fmt: skip
     middles = np.arange(k) + 0.5
     size = 8.5 if max(name.count("\n") for name in names) == 0 else 7.2

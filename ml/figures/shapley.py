@@ -11,7 +11,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ml.explain.shapley import BASE, OTHERS
+from ml.explain.names import BASE, OTHERS
 from ml.figures.style import (
     BLUE,
     FAINT,

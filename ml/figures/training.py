@@ -6,6 +6,10 @@ The report draws the same figures from the same files, with the names of the cli
 """
 
 import json
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +27,17 @@ from ml.figures.shapley import class_importance_figure, decision_figure, importa
 from ml.figures.shapley import shown_patients as shown
 from oncoframe.columns import Column
 
-_DPI = 110
+_DPI, _LARGE_DPI = 110, 120
+
+
+def drawing(workers: int) -> AbstractContextManager[Executor]:
+    """Processes that draw; they are new ones, so that no thread of training is copied into them."""
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+
+
+def draw(make: Callable[[], Figure], file: Path) -> None:
+    """Draw one figure into a PNG file."""
+    make().savefig(file, dpi=_LARGE_DPI)
 
 
 def draw_training(folder: Path) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ml.promotion.comparison import Champion
 from ml.registry.model_version import ModelVersion
-from ml.registry.store import Store, as_refusal
+from ml.registry.store import Store
+from ml.registry.tracker import as_refusal
 from ml.registry.trainings import training_of_run
 from ml.serving.model import ServedModel, load_served
 from ml.training.stored import StoredModel, StoredTraining

@@ -3,9 +3,10 @@
 candidate of <study>_candidates -> champion of <study>
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from datetime import UTC, datetime
+from typing import Literal, Self
 
 #: Names that point at one version each. Scientists move ``challenger``; nobody but the gate and
 #: the rollback moves the other two.
@@ -63,6 +64,32 @@ class ModelVersion:
     sha256: str
     candidate_version: int | None
     created: datetime
+
+    @classmethod
+    def of_tags(
+        cls,
+        study: str,
+        name: str,
+        version: int | str,
+        run_id: str | None,
+        created_ms: int,
+        tags: Mapping[str, str],
+    ) -> Self:
+        """Version as MLflow keeps it; one that was registered by other means has empty fields."""
+        copied = tags.get("candidate_version")
+        return cls(
+            study=study,
+            version=int(version),
+            name=str(name),
+            training_run_id=tags.get("training_run_id", ""),
+            model_run_id=str(run_id or ""),
+            frame_id=tags.get("frame_id", ""),
+            recipe=tags.get("recipe", ""),
+            modality_set=tags.get("modality_set", ""),
+            sha256=tags.get("sha256", ""),
+            candidate_version=int(copied) if copied else None,
+            created=datetime.fromtimestamp(int(created_ms) / 1000, tz=UTC),
+        )
 
     @property
     def label(self) -> str:

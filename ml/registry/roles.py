@@ -13,7 +13,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from ml.registry.model_version import candidates_name
-from ml.registry.store import Store, as_refusal, missing, mlflow
+from ml.registry.store import Store
+from ml.registry.tracker import as_refusal, missing, mlflow
 from oncoframe.errors import PromotionError
 
 if TYPE_CHECKING:

@@ -8,6 +8,8 @@ the prediction set. Trials of a search are children of it.
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, Future
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,8 +17,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from ml.figures.performance import comparison_figure, confusion_figure
-from ml.figures.training import draw_model, draw_training
-from ml.registry.store import Store, mlflow
+from ml.figures.training import draw, draw_model, draw_training, drawing
+from ml.registry.store import Store
+from ml.registry.tracker import mlflow
 from ml.serving.model import ABSTAINED, SET
 from ml.training.artifacts import write_model, write_survival, write_training
 from ml.training.results import (
@@ -31,7 +34,6 @@ from ml.training.trials import Trial
 
 #: What a saved model needs to be loaded, and to be asked.
 _REQUIREMENTS = ("lightgbm", "numpy", "oncoframe", "pandas", "scikit-learn", "skops", "xgboost")
-_FIGURE_DPI = 120
 
 
 def log_training(
@@ -40,8 +42,11 @@ def log_training(
     store: Store,
     code_version: str,
     tags: Mapping[str, str] | None = None,
+    workers: int = 1,
 ) -> str:
     """Log a training and its models, and return the MLflow run id of the training.
+
+    Figures, which take longest, are drawn in other processes while the models are logged.
 
     Parameters
     ----------
@@ -53,33 +58,31 @@ def log_training(
         Version of OncoFrame that trained.
     tags
         More tags of every run, such as the id of the Dagster run.
+    workers
+        Processes that draw figures.
     """
     experiment = _experiment(store, result.study.name)
     common = {**_identity(result.study.name, result.frame_id, code_version), **(tags or {})}
-    with mlflow.start_run(
-        experiment_id=experiment,
-        run_name=f"{result.study.name} on {result.frame_id}",
-        tags={**common, "best": f"{result.best.recipe} on {result.best.modality_set}"},
-    ) as run:
+    with (
+        TemporaryDirectory() as scratch,
+        drawing(workers) as artists,
+        mlflow.start_run(
+            experiment_id=experiment,
+            run_name=f"{result.study.name} on {result.frame_id}",
+            tags={**common, "best": f"{result.best.recipe} on {result.best.modality_set}"},
+        ) as run,
+    ):
+        files = Path(scratch)
+        begun = _begin_training(result, files / "training", artists)
+        models = [
+            (model, files / str(number), _begin_model(result, model, files / str(number), artists))
+            for number, model in enumerate(result.results)
+        ]
         mlflow.log_params({**plan_numbers(result), "frame_id": result.frame_id})
         mlflow.log_metrics(flat_metrics(result.best.evaluation))
-        with TemporaryDirectory() as scratch:
-            write_training(result, Path(scratch))
-            draw_training(Path(scratch))
-            mlflow.log_artifacts(scratch)
-        for recipe in result.study.recipes:
-            rows = {r.modality_set: r.evaluation for r in result.results if r.plan == recipe}
-            figure = comparison_figure(
-                rows,
-                title=f"What each modality contributes, {recipe.name}",
-                subtitle=f"{plan_in_words(result)}, same folds for every row; 95 % intervals",
-                majority_share=result.majority_share,
-            )
-            mlflow.log_figure(
-                figure, f"modalities_{recipe.name}.png", save_kwargs={"dpi": _FIGURE_DPI}
-            )
-        for model in result.results:
-            _log_model(result, model, experiment, common)
+        _log_files(files / "training", begun)
+        for model, folder, figures in models:
+            _log_model(result, model, experiment, common, folder, figures)
     return str(run.info.run_id)
 
 
@@ -112,11 +115,33 @@ def log_survival(
     return str(run.info.run_id)
 
 
-def _log_model(
-    result: TrainingResult, model: ModelResult, experiment: str, tags: Mapping[str, str]
-) -> None:
+def _begin_training(result: TrainingResult, folder: Path, artists: Executor) -> list[Future[None]]:
+    """Write the files that concern all models, and have their figures drawn."""
+    folder.mkdir()
+    write_training(result, folder)
+    begun = [artists.submit(draw_training, folder)]
+    for recipe in result.study.recipes:
+        rows = {r.modality_set: r.evaluation for r in result.results if r.plan == recipe}
+        figure = partial(
+            comparison_figure,
+            rows,
+            title=f"What each modality contributes, {recipe.name}",
+            subtitle=f"{plan_in_words(result)}, same folds for every row; 95 % intervals",
+            majority_share=result.majority_share,
+        )
+        begun.append(artists.submit(draw, figure, folder / f"modalities_{recipe.name}.png"))
+    return begun
+
+
+def _begin_model(
+    result: TrainingResult, model: ModelResult, folder: Path, artists: Executor
+) -> list[Future[None]]:
+    """Write the files of a model, and have its figures drawn."""
+    folder.mkdir()
+    write_model(result, model, folder)
     accuracy = model.evaluation.metrics["accuracy"]
-    figure = confusion_figure(
+    figure = partial(
+        confusion_figure,
         model.evaluation,
         title=result.study.title,
         subtitle=(
@@ -125,19 +150,38 @@ def _log_model(
             f"macro F1 {model.evaluation.metrics['macro_f1'].value:.3f}"
         ),
     )
+    return [
+        artists.submit(draw, figure, folder / "confusion.png"),
+        artists.submit(draw_model, folder, result.links),
+    ]
+
+
+def _log_files(folder: Path, figures: Sequence[Future[None]]) -> None:
+    """Keep a folder in the active run as soon as its figures are drawn."""
+    for figure in figures:
+        figure.result()
+    mlflow.log_artifacts(str(folder))
+
+
+def _log_model(
+    result: TrainingResult,
+    model: ModelResult,
+    experiment: str,
+    tags: Mapping[str, str],
+    folder: Path,
+    figures: Sequence[Future[None]],
+) -> None:
     settings = {
         name: value
         for name, value in model.served.model.get_params().items()
         if isinstance(value, str | int | float)
     }
     with (
-        TemporaryDirectory() as scratch,
+        TemporaryDirectory() as served,
         mlflow.start_run(
             experiment_id=experiment, nested=True, run_name=model.name, tags=dict(tags)
         ) as run,
     ):
-        files, served = Path(scratch) / "files", Path(scratch) / "served"
-        files.mkdir()
         mlflow.log_params(
             {
                 **plan_numbers(result),
@@ -149,20 +193,17 @@ def _log_model(
             }
         )
         mlflow.log_metrics({**flat_metrics(model.evaluation), "seconds": model.seconds})
-        figure.savefig(files / "confusion.png", dpi=_FIGURE_DPI)
-        write_model(result, model, files)
-        draw_model(files, result.links)
-        mlflow.log_artifacts(str(files))
-        model.served.save(served)
+        model.served.save(Path(served) / "served")
         mlflow.pyfunc.log_model(
             name="model",
             loader_module="ml.serving.model",
-            data_path=str(served),
+            data_path=str(Path(served) / "served"),
             signature=_signature(model),
             input_example=model.typical_patient,
             pip_requirements=[f"{package}=={version(package)}" for package in _REQUIREMENTS],
         )
         _log_trials(model.trials, experiment, str(run.info.run_id), tags)
+        _log_files(folder, figures)
 
 
 def _log_trials(

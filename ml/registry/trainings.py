@@ -5,7 +5,8 @@ the store -> StoredTraining (files, models)
 
 from datetime import UTC, datetime
 
-from ml.registry.store import Store, mlflow
+from ml.registry.store import Store
+from ml.registry.tracker import mlflow
 from ml.training.stored import StoredModel, StoredTraining
 from oncoframe.errors import StudyError
 

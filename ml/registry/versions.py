@@ -8,11 +8,11 @@ remembers the hash of its files, and is not loaded from other ones.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from ml.registry.files import folder_sha256, load_version
 from ml.registry.model_version import Alias, ModelVersion, candidates_name, registered_name
-from ml.registry.store import Store, as_refusal, missing, mlflow
+from ml.registry.store import Store
+from ml.registry.tracker import as_refusal, missing, mlflow
 from ml.registry.trainings import logged_model
 from ml.training.stored import StoredTraining
 from oncoframe.errors import PromotionError, StudyError
@@ -204,19 +204,7 @@ def _ensure(client: mlflow.MlflowClient, name: str) -> None:
 
 
 def _version(study: str, found: "mlflow.entities.model_registry.ModelVersion") -> ModelVersion:
-    """Ours of MLflow's; one that was registered by other means has empty fields."""
-    tags = found.tags
-    copied = tags.get("candidate_version")
-    return ModelVersion(
-        study=study,
-        version=int(found.version),
-        name=str(found.name),
-        training_run_id=tags.get("training_run_id", ""),
-        model_run_id=str(found.run_id or ""),
-        frame_id=tags.get("frame_id", ""),
-        recipe=tags.get("recipe", ""),
-        modality_set=tags.get("modality_set", ""),
-        sha256=tags.get("sha256", ""),
-        candidate_version=int(copied) if copied else None,
-        created=datetime.fromtimestamp(int(found.creation_timestamp) / 1000, tz=UTC),
+    """Ours of MLflow's."""
+    return ModelVersion.of_tags(
+        study, found.name, found.version, found.run_id, found.creation_timestamp, found.tags
     )

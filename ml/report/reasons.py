@@ -7,7 +7,7 @@ similarity.json -> sections
 import numpy as np
 import polars as pl
 
-from ml.explain.shapley import BASE, OTHERS
+from ml.explain.names import BASE, OTHERS
 from ml.figures.components import circle_figure, loadings_figure, variance_figure
 from ml.figures.performance import (
     LINK_FLOOR,

@@ -95,9 +95,7 @@ def models(
 
     Example: oncoframe models aml_who_class --review
     """
-    from assets.promotion.gate import review_of
-    from ml.registry.versions import versions
-    from orchestration.studies.champions import place
+    from ml.registry.listing import listed_versions
 
     with command(as_json=as_json) as output:
         settings = Settings.load(home=home)
@@ -111,7 +109,7 @@ def models(
                 "created": version.created.isoformat(timespec="seconds"),
                 "sha256": version.sha256,
             }
-            for version, aliases in versions(study, store=settings.registry)
+            for version, aliases in listed_versions(study, store=settings.registry)
         ]
         shown = table(f"Models of {study}", ["model", "aliases", "recipe", "frame", "registered"])
         for row in rows:
@@ -120,6 +118,9 @@ def models(
         output.say(shown if rows else f"No model of {study} is registered.")
         result: dict[str, Any] = {"study": study, "versions": rows}
         if review:
+            from assets.promotion.gate import review_of
+            from orchestration.studies.champions import place
+
             found = review_of(study, place(settings))
             result["conditions"] = [condition.as_dict() for condition in found]
             output.say(_conditions(result["conditions"]))

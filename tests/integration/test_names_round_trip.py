@@ -14,7 +14,7 @@ from feature_repo.contract_view import feature_view
 from feature_repo.entities import PATIENT
 from ml.frames.expand import expand
 from ml.frames.frame import Frame, FrameColumn, Sidecar
-from ml.registry.store import mlflow
+from ml.registry.tracker import mlflow
 from oncoframe.contracts import Block, Contract, Feature
 from oncoframe.names import decode
 

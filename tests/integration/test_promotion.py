@@ -15,7 +15,9 @@ from typer.testing import CliRunner
 from assets.models.verdicts import StoredVerdict, store_verdict
 from assets.promotion.candidates import propose
 from assets.promotion.gate import alias_problem, promote, review, rollback
+from ml.registry import listing
 from ml.registry.files import load_version
+from ml.registry.listing import LAYOUT, listed_versions
 from ml.registry.tracking import log_training
 from ml.registry.versions import versions, with_alias
 from oncoframe.audit import AuditLog
@@ -125,6 +127,39 @@ def test_promote__the_second_champion_leaves_the_first_as_previous(twice):
     ]  # fmt: skip
     assert [c["passed"] for c in lines[1].details["conditions"]] == [True] * 9
     assert lines[1].details["champion_before"] == 1
+
+
+def test_listed_versions__are_what_mlflow_answers(twice):
+    """Canary: a newer MLflow may lay out its tables otherwise; then ``LAYOUT`` is looked after."""
+    with closing(sqlite3.connect(twice.mlflow_db)) as tables:
+        assert tables.execute("SELECT version_num FROM alembic_version").fetchall() == [(LAYOUT,)]
+    client = twice.registry.client()
+    for number in ("1", "2"):
+        client.set_registered_model_alias(STUDY, f"kept_{number}", "1")
+    client.delete_model_version(f"{STUDY}_candidates", "1")
+
+    listed = listed_versions(STUDY, store=twice.registry)
+
+    assert [(version.label, names) for version, names in listed] == [
+        (f"{STUDY} 2", ("champion",)),
+        (f"{STUDY} 1", ("kept_1", "kept_2", "previous")),
+        (f"{STUDY}_candidates 2", ("challenger",)),
+    ]
+    assert listed == versions(STUDY, store=twice.registry)
+
+
+@pytest.mark.parametrize("known", [LAYOUT, "of a later MLflow"])
+def test_listed_versions__asks_mlflow_about_tables_that_it_does_not_know(home, monkeypatch, known):
+    """Reading columns that mean something else now would show wrong models."""
+    monkeypatch.setattr(listing, "LAYOUT", known)
+    asked = []
+    monkeypatch.setattr(
+        "ml.registry.versions.versions", lambda *given, **more: asked.append((given, more))
+    )
+
+    listed_versions(STUDY, store=home.registry)
+
+    assert len(asked) == (known != LAYOUT)
 
 
 def test_load_version__answers_like_the_model_that_was_trained(twice, toy_trainings):

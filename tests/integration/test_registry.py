@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 
 from ml.evaluation.metrics import METRICS
-from ml.registry.store import Store, mlflow
+from ml.registry.store import Store
+from ml.registry.tracker import mlflow
 from ml.registry.tracking import log_training
 from ml.study.definition import Study
 from ml.training.classification import train

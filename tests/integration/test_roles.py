@@ -18,7 +18,7 @@ from assets.promotion.candidates import propose
 from assets.promotion.gate import alias_problem, promote, review, rollback
 from ml.registry.files import load_version
 from ml.registry.roles import signed_in
-from ml.registry.store import mlflow
+from ml.registry.tracker import mlflow
 from ml.registry.tracking import log_training
 from ml.registry.trainings import newest_training
 from ml.registry.versions import copy_to_champion, with_alias

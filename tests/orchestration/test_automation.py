@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from assets.models.verdicts import StoredVerdict, store_verdict
-from ml.registry.store import mlflow
+from ml.registry.tracker import mlflow
 from ml.study.definition import study_names
 from orchestration import automation
 from orchestration.pipeline import open_instance

@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 import shap
 
-from ml.explain.shapley import BASE, OTHERS, combine, contributions, is_explainable, reasons
+from ml.explain.names import BASE, OTHERS
+from ml.explain.shapley import combine, contributions, is_explainable, reasons
 from ml.pipelines.recipes import build_recipe
 from ml.study.modelling import Recipe
 from oncoframe.errors import StudyError

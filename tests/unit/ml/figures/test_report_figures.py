@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ml.explain.shapley import BASE, OTHERS
+from ml.explain.names import BASE, OTHERS
 from ml.figures.components import circle_figure, loadings_figure, variance_figure
 from ml.figures.performance import (
     circos_figure,
