@@ -28,9 +28,10 @@ from polars.testing import assert_frame_equal
 #: Columns and keys that a clock, a random id or the name of a folder decides.
 VOLATILE = frozenset(
     {
-        "as_of", "champion_run_id", "created_timestamp", "first_seen", "frame_id",
+        "arrived_timestamp", "as_of", "champion_run_id", "created_timestamp", "file", "first_seen",
+        "frame_id",
         "known_timestamp", "landed_at", "last_seen", "message", "mlflow_run_id", "path", "run_id",
-        "scored_at", "seconds", "seen_at", "versions", "waited_s",
+        "scored_at", "seconds", "seen_at", "stamp", "versions", "waited_s",
     }
 )  # fmt: skip
 #: Of the files of a training: the packages installed, and what MLflow writes beside a model.
