@@ -25,16 +25,19 @@ from urllib.parse import unquote, urlparse
 import polars as pl
 from polars.testing import assert_frame_equal
 
-#: Columns and keys that a clock, a random id or the name of a folder decides.
+#: Columns and keys that a clock, a random id or the name of a folder decides, or the key of a home,
+#: by which CT is de-identified before it is hashed.
 VOLATILE = frozenset(
     {
         "arrived_timestamp", "as_of", "champion_run_id", "created_timestamp", "file", "first_seen",
         "frame_id",
         "known_timestamp", "landed_at", "last_seen", "message", "mlflow_run_id", "path", "run_id",
-        "scored_at", "seconds", "seen_at", "stamp", "versions", "waited_s",
+        "scored_at", "seconds", "seen_at", "sha256",
+        "source_sha256", "stamp", "training_run_id", "versions", "waited_s",
     }
 )  # fmt: skip
 #: Of the files of a training: the packages installed, and what MLflow writes beside a model.
+_COMPARED = frozenset({".csv", ".json", ".parquet", ".png"})
 _LEFT_OUT = ("environment.json", "input_example.json", "serving_input_example.json")
 
 
@@ -64,15 +67,9 @@ def not_rebuilt(home: Path) -> Iterator[str]:
 
 def _lake(home: Path) -> dict[str, pl.DataFrame]:
     return {
-        folder.parent.name: _lake_table(folder.parent)
+        folder.parent.name: pl.read_delta(str(folder.parent))
         for folder in sorted(home.glob("lake/*/_delta_log"))
     }
-
-
-def _lake_table(folder: Path) -> pl.DataFrame:
-    rows = pl.read_delta(str(folder))
-    # A CT is read from its de-identified copy, whose dates and UIDs the key of the home decides.
-    return rows.drop("source_sha256") if folder.name == "ct_features" else rows
 
 
 def _of_frames(before: Path, after: Path) -> Iterator[str]:
@@ -98,10 +95,13 @@ def _of_trainings(before: Path, after: Path) -> Iterator[str]:
         for file in sorted(first[name].glob("**/*")):
             other = second[name] / file.relative_to(first[name])
             where = f"training {name}, {file.name}"
-            if file.name in _LEFT_OUT or file.suffix not in {".csv", ".json", ".parquet"}:
+            if file.name in _LEFT_OUT or file.suffix not in _COMPARED:
                 continue
             if not other.exists():
                 yield f"{where}: not there after"
+            elif file.suffix == ".png":
+                if file.read_bytes() != other.read_bytes():
+                    yield f"{where}: another picture"
             elif file.suffix == ".json":
                 yield from _of_values(
                     json.loads(file.read_text()), json.loads(other.read_text()), where
