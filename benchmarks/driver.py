@@ -24,15 +24,15 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 
-from assets.genomics.defs import fusion_features
 from assets.landing import intake
 from assets.landing.samplesheet import read_samplesheet
-from assets.modalities import EXTRACTORS
 from assets.simulate.landing_zone import simulate
 from oncoframe.contracts import Modality
 from oncoframe.lake import Lake
+from oncoframe.modalities import extractor, spec
 from orchestration.partitions import PATIENTS
 from orchestration.patients.driver import Driver
+from orchestration.patients.per_patient import per_patient_asset
 from orchestration.pipeline import open_instance
 from orchestration.progress import Progress
 from orchestration.settings import Settings
@@ -91,7 +91,7 @@ def drive_with_dagster(settings: Settings, patients: list[str]) -> None:
     resources = {"driver": Driver(Lake(settings.lake_dir), settings), "progress": Progress()}
     quiet = {"console": {"config": {"log_level": "CRITICAL"}}}
     landed = dg.AssetSpec(intake.TABLE)
-    defs = dg.Definitions([landed, fusion_features], resources=resources)
+    defs = dg.Definitions([landed, per_patient_asset(spec(MODALITY))], resources=resources)
     job = defs.resolve_implicit_global_asset_job_def()
     with open_instance(settings.dagster_dir) as instance:
         instance.add_dynamic_partitions(PATIENTS.name, patients)
@@ -99,14 +99,14 @@ def drive_with_dagster(settings: Settings, patients: list[str]) -> None:
             config = {"fusion_features": {"config": {"patients": chunk}}}
             job.execute_in_process(
                 instance=instance,
-                asset_selection=[fusion_features.key],
+                asset_selection=[dg.AssetKey("fusion_features")],
                 run_config={"ops": config, "loggers": quiet},
             )
 
 
 def bare(landing: Path, patients: int) -> None:
     """The same extractor in a loop: what nobody can undercut."""
-    extract = EXTRACTORS[MODALITY].extract
+    extract = extractor(MODALITY)
     for number in range(patients):
         extract(landing / "files" / f"{number}.tsv", reference_build=None)
 

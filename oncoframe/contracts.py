@@ -16,7 +16,10 @@ from oncoframe.names import encode
 
 
 class Modality(StrEnum):
-    """What a file of a patient can be; the vocabulary of the samplesheet."""
+    """Modalities that code mentions by name; all there are say :mod:`oncoframe.modalities`.
+
+    Smears and notes have no declaration yet: a samplesheet may list them, and nobody reads them.
+    """
 
     SNV = "snv"
     SV = "sv"
@@ -145,7 +148,7 @@ class Contract:
     table
         Name of the lake table, the Dagster asset and the Feast view.
     modality
-        Name before ``_performed``; a :class:`Modality` or ``clinical``.
+        Name before ``_performed``, see :class:`oncoframe.modality.ModalitySpec`.
     description
         For the Dagster UI and the feature dictionary.
     code_version

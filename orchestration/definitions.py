@@ -1,6 +1,6 @@
 """The code location: assets of every stage, jobs, schedules and the resources they share.
 
-assets/<stage>/defs.py + jobs + schedules + resources -> defs -> Dagster UI and command line
+assets/<stage>/defs.py + assets of the modalities + jobs + schedules + resources -> defs -> UI
 """
 
 from pathlib import Path
@@ -11,6 +11,7 @@ import dagster as dg
 from oncoframe.lake import Lake
 from orchestration import automation, jobs
 from orchestration.patients.driver import Driver
+from orchestration.patients.per_patient import per_patient_assets
 from orchestration.pipeline import Pipeline
 from orchestration.progress import Progress
 from orchestration.releases import rollback_job
@@ -22,6 +23,7 @@ def build(settings: Settings, progress: Progress | None = None) -> dg.Definition
     return dg.Definitions.merge(
         dg.load_from_defs_folder(path_within_project=Path(__file__).parent),
         dg.Definitions(
+            assets=per_patient_assets(),
             jobs=[*jobs.JOBS, *automation.JOBS, rollback_job],
             schedules=automation.schedules(settings),
             sensors=automation.sensors(settings),

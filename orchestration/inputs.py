@@ -13,9 +13,10 @@ import dagster as dg
 
 from assets.biomarkers import publish
 from assets.biomarkers.contract import CONTRACT as BIOMARKERS
-from assets.store.catalog import SERVICES, feature_contracts
+from assets.store.catalog import services
 from oncoframe import files
 from oncoframe.lake import Lake
+from oncoframe.modalities import feature_contracts
 from orchestration.settings import PROJECT, Settings
 
 
@@ -38,7 +39,7 @@ def biomarkers_input(lake: Lake) -> str:
 
 def registry_input() -> str:
     """Version of all feature tables and services, as the feature store registers them."""
-    return _hash(repr((feature_contracts(), SERVICES)))
+    return _hash(repr((feature_contracts(), services())))
 
 
 def made_from(instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey], version: str) -> bool:

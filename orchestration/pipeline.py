@@ -23,10 +23,9 @@ import dagster as dg
 from assets.biomarkers.contract import CONTRACT as BIOMARKERS
 from assets.clinical.publish import COHORT, FEATURES, LABELS
 from assets.landing import intake
-from assets.modalities import EXTRACTORS
-from oncoframe.contracts import Modality
 from oncoframe.lake import Lake
 from oncoframe.ledger import Outcome
+from oncoframe.modalities import assays, spec
 from orchestration.groups import group
 from orchestration.inputs import biomarkers_input, clinical_input, made_from, registry_input
 from orchestration.lost_runs import RunningProcess
@@ -110,8 +109,8 @@ class Pipeline:
         self._land()
         stale = {
             modality: self._stale(modality)
-            for modality in EXTRACTORS
-            if only is None or self._stage(EXTRACTORS[modality].contract.table) == group(only)
+            for modality, found in assays().items()
+            if only is None or group(found.stage) == group(only)
         }
         self._features(stale)
         if only in (None, "clinical"):
@@ -129,17 +128,17 @@ class Pipeline:
         self._land()
         failed = {
             modality: sorted(entry.patient_id for entry in self.driver.failed(modality))
-            for modality in EXTRACTORS
+            for modality in assays()
         }
         self._features(failed, retry=True)
         self._biomarkers()
         return self._report(failed, start)
 
-    def _report(self, worked_on: dict[Modality, list[str]], start: float) -> RunReport:
+    def _report(self, worked_on: dict[str, list[str]], start: float) -> RunReport:
         patients = set(intake.landed(self.lake)["patient_id"])
         computed = patients & {patient for some in worked_on.values() for patient in some}
         failed = patients & {
-            entry.patient_id for modality in EXTRACTORS for entry in self.driver.failed(modality)
+            entry.patient_id for modality in assays() for entry in self.driver.failed(modality)
         }
         return RunReport(
             patients=len(patients),
@@ -196,14 +195,14 @@ class Pipeline:
         if intake.changed(self.lake, open_zone(self.settings).state()):
             self.materialize([dg.AssetKey(intake.TABLE)])
 
-    def _features(self, stale: dict[Modality, list[str]], *, retry: bool = False) -> None:
+    def _features(self, stale: dict[str, list[str]], *, retry: bool = False) -> None:
         """Per-patient features in chunks; scattered patients share a run."""
         patients = sorted({patient for some in stale.values() for patient in some})
         size = self.settings.chunk_patients
         for first in range(0, len(patients), size):
             chunk = set(patients[first : first + size])
             config = {
-                dg.AssetKey(EXTRACTORS[modality].contract.table): {
+                dg.AssetKey(spec(modality).contract.table): {
                     "patients": sorted(chunk.intersection(some)),
                     "retry": retry,
                 }
@@ -212,10 +211,10 @@ class Pipeline:
             }
             self.materialize(list(config), config=config)
 
-    def _stale(self, modality: Modality) -> list[str]:
+    def _stale(self, modality: str) -> list[str]:
         """Patients to read, to note in the ledger, or of whose success Dagster does not know."""
         landed = intake.landed(self.lake)
-        table = EXTRACTORS[modality].contract.table
+        table = spec(modality).contract.table
         if modality not in landed["modality"].unique() and not self.lake.exists(table):
             return []  # an assay that this center does not do
         # Also patients who left the samplesheet: their rows are taken back.
@@ -237,10 +236,6 @@ class Pipeline:
             keys = self._definitions.resolve_asset_graph().asset_keys_for_group(group(stage))
             self.materialize(sorted(keys))
             advance()
-
-    def _stage(self, table: str) -> str:
-        graph = self._definitions.resolve_asset_graph()
-        return str(graph.get(dg.AssetKey(table)).group_name)
 
     @cached_property
     def _definitions(self) -> dg.Definitions:

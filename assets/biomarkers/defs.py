@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from assets.biomarkers.contract import CONTRACT
+from assets.biomarkers.modality import MODALITY
 from assets.biomarkers.publish import publish, sources
 from oncoframe.lake import Lake
 from orchestration.groups import SCIENCE_OWNERS, group
@@ -18,9 +19,9 @@ from orchestration.metadata import contract_schema
 @dg.asset(
     name=CONTRACT.table,
     deps=sorted({contract.table for contract in sources().values()}),
-    group_name=group("biomarkers"),
+    group_name=group(MODALITY.stage),
     owners=SCIENCE_OWNERS,
-    kinds={"polars", "deltalake"},
+    kinds={*MODALITY.kinds},
     description=CONTRACT.description,
     code_version=CONTRACT.code_version,
     metadata={"dagster/column_schema": contract_schema(CONTRACT)},

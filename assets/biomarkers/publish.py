@@ -23,9 +23,9 @@ from assets.biomarkers.questions import Atoms
 from assets.clinical.contract import clinical_contract
 from assets.genomics.panel.entries import load_panel
 from assets.genomics.panel.rules import Source
-from assets.modalities import EXTRACTORS
 from oncoframe.contracts import UTC_TIME, WITHDRAWN, Contract, Modality
 from oncoframe.lake import Lake
+from oncoframe.modalities import spec
 from oncoframe.point_in_time import CLOCKS, latest_rows
 
 #: Assays that biomarkers rest on, beside the karyotype of the clinical table.
@@ -62,7 +62,7 @@ class Published:
 
 def sources() -> dict[str, Contract]:
     """Name of a source -> contract of the table it lies in."""
-    assays: dict[str, Contract] = {m: EXTRACTORS[m].contract for m in ASSAYS if m in EXTRACTORS}
+    assays: dict[str, Contract] = {name: spec(name).contract for name in ASSAYS}
     return {**assays, KARYOTYPE: clinical_contract()}
 
 

@@ -16,6 +16,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, 
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
 from assets.clinical.contract import clinical_contract, mart
+from assets.clinical.modality import MODALITY
 from assets.clinical.publish import COHORT, FEATURES, LABELS, publish, schema
 from assets.clinical.rules import broken_rules, unknown_columns
 from oncoframe import files
@@ -122,7 +123,7 @@ def _local(clinical: str) -> Iterator[Path]:
             deps=[[DATABASE, table]],
             group_name=group("clinical"),
             owners=OWNERS,
-            kinds={"duckdb", "deltalake"},
+            kinds={*MODALITY.kinds},
             description=mart(table)["description"],
             code_version=mart(table)["config"]["meta"]["code_version"],
             metadata={

@@ -20,11 +20,11 @@ from typing import Any
 import polars as pl
 
 from assets.imaging import errors as _imaging_errors
+from assets.imaging.contract import CONTRACT
 from assets.imaging.rules import MaskRule
 from assets.imaging.settings import load_settings
 from oncoframe import errors as _errors
 from oncoframe import files
-from oncoframe.contracts import Modality
 from oncoframe.errors import BadInput, FileMissing, OncoFrameError, Unavailable
 
 #: Changes whenever the same folder would give another copy.
@@ -147,7 +147,7 @@ def with_copies(sheet: pl.DataFrame, how: Deidentification) -> tuple[pl.DataFram
     copies, paths = [], []
     wanted = sheet.select("patient_id", "modality", "path", "collected_on")
     for patient_id, modality, path, collected_on in wanted.iter_rows():
-        if modality != Modality.CT or not path:
+        if modality != CONTRACT.modality or not path:
             paths.append(path)
             continue
         folder, _, name = path.rpartition("/")

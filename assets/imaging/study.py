@@ -8,6 +8,7 @@ Several masks of one CT cost one reading and one filtering.
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -84,6 +85,30 @@ def read_study(folder: Path, rule: MaskRule | None = None) -> CtStudy:
         tuple(choice.account(list(mask.targets))),
         covariates(choice.ct[0].header),
     )
+
+
+def inspect(
+    path: Path | None,
+    volume: tuple[Path, Path] | None,
+    *,
+    settings: str | None,
+    mask_rule: str | None,
+) -> tuple[str, dict[str, Any]]:
+    """What ``oncoframe extract ct`` says, and what it prints of a folder or a volume and its mask.
+
+    Raises
+    ------
+    oncoframe.errors.OncoFrameError
+        If the study, the settings or the rule cannot be used.
+    """
+    name = settings or SETTINGS
+    rule = MaskRule.parse(mask_rule) if mask_rule else None
+    if volume is not None:
+        found = extract_volume(*volume, settings=name, rule=rule)
+    else:
+        found = extract_folder(path or Path(), settings=name, rule=rule)
+    said = f"{found.slices} slices, {found.mask_voxels} voxels in the mask; settings {name}"
+    return said, found.as_json()
 
 
 def extract_landed(folder: Path) -> Extraction:

@@ -21,6 +21,7 @@ import polars as pl
 from oncoframe import files
 from oncoframe.contracts import UTC_TIME, Modality, Status
 from oncoframe.errors import FileMissing, SamplesheetError, Unavailable
+from oncoframe.modalities import assays
 from oncoframe.reference.builds import normalise_build
 
 SAMPLESHEET = "samplesheet.csv"
@@ -182,8 +183,9 @@ def _uneven(row: int, values: list[str], header: list[str], sheet: str) -> Sampl
     extra = len(values) - len(header)
     modality = header.index("modality")
     # The modality found further right than its column: the comma stands in the patient_id.
-    shifted = extra > 0 and values[modality] not in set(Modality)
-    shifted = shifted and values[modality + extra] in set(Modality)
+    words = _modality_words()
+    shifted = extra > 0 and values[modality] not in words
+    shifted = shifted and values[modality + extra] in words
     column = "column patient_id holds a comma" if shifted else "a value that holds a comma?"
     return SamplesheetError(
         f"row {row}: {column if extra > 0 else 'columns are missing'}",
@@ -219,7 +221,13 @@ def pseudonym(mrn: str, key: bytes) -> str:
     return hmac.new(key, mrn.encode(), sha256).hexdigest()[:PSEUDONYM_DIGITS]
 
 
+def _modality_words() -> list[str]:
+    """What a row may be of: the assays that are read, and those that a sheet may list already."""
+    return list(dict.fromkeys(map(str, (*Modality, *assays()))))
+
+
 def _problems(rows: pl.DataFrame) -> list[tuple[int, str]]:
+    words = _modality_words()
     performed = pl.col("status") == Status.PERFORMED
     date = pl.col("collected_on").str.to_date("%Y-%m-%d", strict=False)
     # The day begins up to 14 hours before it does in UTC.
@@ -228,9 +236,7 @@ def _problems(rows: pl.DataFrame) -> list[tuple[int, str]]:
         "column patient_id must match [A-Za-z0-9_-]{1,64}": ~pl.col("patient_id").str.contains(
             f"^{PATIENT_ID.pattern}$"
         ),
-        f"column modality must be one of {', '.join(Modality)}": ~pl.col("modality").is_in(
-            list(Modality)
-        ),
+        f"column modality must be one of {', '.join(words)}": ~pl.col("modality").is_in(words),
         f"column status must be one of {', '.join(Status)}": ~pl.col("status").is_in(list(Status)),
         "column collected_on must be a date such as 2024-03-31": (
             date.is_null() | (pl.col("collected_on").str.len_chars() != len("2024-03-31"))
@@ -273,8 +279,9 @@ def _path_problems(rows: pl.DataFrame) -> list[tuple[int, str]]:
 
 
 def _shown(path: str, modality: str) -> str:
-    """Path in a message; folders of CT studies are called after patients, and the row is named."""
-    return "a folder" if modality == Modality.CT else path
+    """Path in a message; folders are often called after patients, and the row is named."""
+    kind = assays().get(modality)
+    return "a folder" if kind and kind.files and kind.files.is_folder else path
 
 
 def _is_gone(path: str) -> bool:

@@ -18,7 +18,7 @@ import numpy as np
 
 from assets.simulate.design import patient_stream
 from assets.simulate.karyotype import planted_copies
-from assets.simulate.patient import Purpose, Specimen, SyntheticPatient
+from assets.simulate.patient import Purpose, Site, Specimen, SyntheticPatient
 from oncoframe.reference.builds import CHROMOSOMES, GRCH38
 from oncoframe.reference.load import built_in
 
@@ -40,6 +40,19 @@ class Segment:
     end: int
     copies: int
     normal: int
+
+
+def file_of(site: Site) -> tuple[str, str]:
+    """Tool and file name, see :mod:`assets.simulate.assay`."""
+    del site
+    return "cnvkit", "call.cns"
+
+
+def write_assay(path: Path, seed: int, patient: SyntheticPatient, specimen: Specimen) -> None:
+    """Write the copy numbers of a specimen."""
+    segments = draw_segments(seed, patient, specimen)
+    noise = draw_noise(seed, patient, specimen, len(segments))
+    write_call_cns(path, segments, specimen.purity, noise)
 
 
 def draw_segments(seed: int, patient: SyntheticPatient, specimen: Specimen) -> list[Segment]:

@@ -18,7 +18,7 @@ import numpy as np
 from assets.simulate import catalogue
 from assets.simulate.catalogue import Fusion
 from assets.simulate.design import patient_stream
-from assets.simulate.patient import Purpose, Specimen, SyntheticPatient
+from assets.simulate.patient import Purpose, Site, Specimen, SyntheticPatient
 
 #: Chance of each read-through or germline event in a sample.
 ARTEFACT_SHARE = 0.12
@@ -63,6 +63,19 @@ class FusionCall:
     spanning_pairs: int
     coverage: tuple[int, int]
     ffpm: float
+
+
+def file_of(site: Site) -> tuple[str, str]:
+    """Tool and file name, see :mod:`assets.simulate.assay`."""
+    if site.fusion_tool == "star-fusion":
+        return site.fusion_tool, "star-fusion.fusion_predictions.tsv"
+    return site.fusion_tool, "arriba.fusions.tsv"
+
+
+def write_assay(path: Path, seed: int, patient: SyntheticPatient, specimen: Specimen) -> None:
+    """Write the fusion calls of a specimen, by the caller of the site."""
+    write = write_star_fusion if patient.site.fusion_tool == "star-fusion" else write_arriba
+    write(path, draw_fusions(seed, patient, specimen))
 
 
 def draw_fusions(seed: int, patient: SyntheticPatient, specimen: Specimen) -> list[FusionCall]:

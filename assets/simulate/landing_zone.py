@@ -16,45 +16,23 @@ from pathlib import Path
 import polars as pl
 
 from assets.landing.samplesheet import SAMPLESHEET, write_samplesheet
+from assets.simulate.assay import simulator
 from assets.simulate.clinical import (
     DIAGNOSIS_COLUMNS,
     PATIENT_COLUMNS,
     diagnosis_row,
     patient_row,
 )
-from assets.simulate.cnv_files import draw_noise, draw_segments, write_call_cns
 from assets.simulate.corrupt import choose, damage
 from assets.simulate.ct_files import choose_ct, write_ct
-from assets.simulate.design import make_plan, patient_stream
-from assets.simulate.fusion_files import draw_fusions, write_arriba, write_star_fusion
-from assets.simulate.patient import (
-    Purpose,
-    Site,
-    Specimen,
-    SyntheticPatient,
-    draw_patient,
-)
-from assets.simulate.somatic import draw_calls
-from assets.simulate.sv_files import draw_structural, write_manta
-from assets.simulate.transcripts import draw_counts, write_htseq, write_star
+from assets.simulate.design import make_plan
+from assets.simulate.patient import Specimen, SyntheticPatient, draw_patient
 from assets.simulate.truth import TRUTH, truth_document, write_truth
-from assets.simulate.vcf_files import write_vcf
-from oncoframe.contracts import Modality, Status
+from oncoframe.contracts import Status
 from oncoframe.errors import SettingsError
 
 REFERENCE_BUILD = "GRCh38"
-_MUTECT2 = "mutect2"
 _PATIENTS = "patients"
-
-_FILE_NAMES = {
-    _MUTECT2: "mutect2.vep.vcf.gz",
-    "manta": "manta.vcf.gz",
-    "cnvkit": "call.cns",
-    "star": "ReadsPerGene.out.tab",
-    "htseq-count": "htseq.counts.txt",
-    "star-fusion": "star-fusion.fusion_predictions.tsv",
-    "arriba": "arriba.fusions.tsv",
-}
 
 
 @dataclass(frozen=True)
@@ -165,7 +143,7 @@ def repair(landing: Path) -> list[Path]:
     for entry in truth["by_patient"].values():
         if entry["corrupt"]:
             patient = draw_patient(plan, entry["index"])
-            modality = Modality(entry["corrupt"]["modality"])
+            modality = entry["corrupt"]["modality"]
             _write_assay(landing, plan.seed, patient, patient.specimens[0], modality)
             repaired.append(landing / entry["corrupt"]["path"])
     return repaired
@@ -186,71 +164,45 @@ def _check(landing: Path, patients: int, corrupt: int, ct: int) -> None:
 
 
 def _write_assay(
-    landing: Path, seed: int, patient: SyntheticPatient, specimen: Specimen, modality: Modality
+    landing: Path, seed: int, patient: SyntheticPatient, specimen: Specimen, modality: str
 ) -> None:
-    if specimen.statuses[modality] != Status.PERFORMED:
-        return
-    path = landing / _specimen_path(patient, specimen, modality)
-    tool = _tool(patient.site, modality)
-    if modality == Modality.SNV:
-        calls = draw_calls(seed, patient, specimen)
-        write_vcf(path, patient.patient_id, calls, has_normal=patient.site.has_normal_sample)
-    elif modality == Modality.EXPRESSION:
-        counts = draw_counts(seed, patient, specimen)
-        counter = patient_stream(seed, patient.index, 10 * specimen.number + Purpose.COUNTER)
-        (write_star if tool == "star" else write_htseq)(path, counts, counter)
-    elif modality == Modality.SV:
-        joins = draw_structural(seed, patient, specimen)
-        write_manta(path, patient.patient_id, joins, has_normal=patient.site.has_normal_sample)
-    elif modality == Modality.CNV:
-        segments = draw_segments(seed, patient, specimen)
-        noise = draw_noise(seed, patient, specimen, len(segments))
-        write_call_cns(path, segments, specimen.purity, noise)
-    else:
-        fusions = draw_fusions(seed, patient, specimen)
-        (write_star_fusion if tool == "star-fusion" else write_arriba)(path, fusions)
+    if specimen.statuses[modality] == Status.PERFORMED:
+        path = landing / _specimen_path(patient, specimen, modality)
+        simulator(modality).write_assay(path, seed, patient, specimen)
 
 
 def _sheet_rows(
-    patient: SyntheticPatient, specimen: Specimen, modality: Modality
+    patient: SyntheticPatient, specimen: Specimen, modality: str
 ) -> list[dict[str, str]]:
     """The row of an assay; of those not performed every second patient's sheet says nothing."""
     status = specimen.statuses[modality]
     if status == Status.NOT_PERFORMED and patient.index % 2:
         return []
     performed = status == Status.PERFORMED
+    tool, _ = simulator(modality).file_of(patient.site)
     path = _specimen_path(patient, specimen, modality) if performed else ""
     return [
         {
             "patient_id": patient.patient_id,
-            "modality": modality.value,
+            "modality": str(modality),
             "path": path,
             "collected_on": specimen.collected_on.isoformat(),
             "status": status.value,
             "reference_build": REFERENCE_BUILD,
-            "tool": _tool(patient.site, modality),
+            "tool": tool,
             "site": patient.site.name,
         }
     ]
 
 
-def _tool(site: Site, modality: Modality) -> str:
-    tools = {
-        Modality.SV: "manta",
-        Modality.CNV: "cnvkit",
-        Modality.EXPRESSION: site.expression_tool,
-        Modality.FUSION: site.fusion_tool,
-    }
-    return tools.get(modality, _MUTECT2)
-
-
-def _assay_path(patient: SyntheticPatient, modality: Modality) -> str:
+def _assay_path(patient: SyntheticPatient, modality: str) -> str:
     return _specimen_path(patient, patient.specimens[0], modality)
 
 
-def _specimen_path(patient: SyntheticPatient, specimen: Specimen, modality: Modality) -> str:
+def _specimen_path(patient: SyntheticPatient, specimen: Specimen, modality: str) -> str:
     folder = f"{_PATIENTS}/{patient.patient_id}/{specimen.collected_on.isoformat()}"
-    return f"{folder}/{patient.patient_id}.{_FILE_NAMES[_tool(patient.site, modality)]}"
+    _, name = simulator(modality).file_of(patient.site)
+    return f"{folder}/{patient.patient_id}.{name}"
 
 
 def _write_clinical(landing: Path, seed: int, cohort: Sequence[SyntheticPatient]) -> None:

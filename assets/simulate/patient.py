@@ -17,6 +17,7 @@ from assets.simulate.catalogue import LOOKALIKE_SHARE, Entity, Variant
 from assets.simulate.design import Plan, patient_stream
 from assets.simulate.scatter import draw_variant
 from oncoframe.contracts import Modality, Status
+from oncoframe.modalities import assays
 
 #: First and last possible index date.
 FIRST_DAY, LAST_DAY = date(2019, 1, 7), date(2023, 12, 22)
@@ -110,7 +111,7 @@ class Specimen:
     calls: tuple[PlantedCall, ...]
     bystanders: tuple[PlantedCall, ...]
     fusions: tuple[str, ...]
-    statuses: dict[Modality, Status]
+    statuses: dict[str, Status]
 
 
 @dataclass(frozen=True)
@@ -232,11 +233,11 @@ def _drawn_fusions(picture: Entity, rng: np.random.Generator) -> tuple[str, ...]
     return ()
 
 
-def _drawn_statuses(rng: np.random.Generator) -> dict[Modality, Status]:
+def _drawn_statuses(rng: np.random.Generator) -> dict[str, Status]:
     statuses = list(_STATUSES)
     snv, rna = rng.choice(len(statuses), size=2, p=list(_STATUSES.values()))
     no_fusion = rng.random() < _FUSION_NOT_PERFORMED
-    return {
+    drawn: dict[str, Status] = {
         Modality.SNV: statuses[snv],
         # One genome is sequenced, and all of it is called.
         Modality.SV: statuses[snv],
@@ -244,3 +245,5 @@ def _drawn_statuses(rng: np.random.Generator) -> dict[Modality, Status]:
         Modality.EXPRESSION: statuses[rna],
         Modality.FUSION: Status.NOT_PERFORMED if no_fusion else statuses[rna],
     }
+    further = (name for name, found in assays().items() if found.simulate and name not in drawn)
+    return {**drawn, **dict.fromkeys(further, Status.PERFORMED)}

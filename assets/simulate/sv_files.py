@@ -17,7 +17,7 @@ import numpy as np
 
 from assets.simulate.design import patient_stream
 from assets.simulate.karyotype import Join, planted_joins
-from assets.simulate.patient import Purpose, Specimen, SyntheticPatient
+from assets.simulate.patient import Purpose, Site, Specimen, SyntheticPatient
 from assets.simulate.vcf_files import NORMAL_SUFFIX, TUMOUR_SUFFIX, write_bgzip
 from oncoframe.reference.builds import CHROMOSOMES, GRCH38
 from oncoframe.reference.load import built_in
@@ -57,6 +57,18 @@ class SvCall:
     filter: str
     alt: tuple[int, int]
     depth: tuple[int, int]
+
+
+def file_of(site: Site) -> tuple[str, str]:
+    """Tool and file name, see :mod:`assets.simulate.assay`."""
+    del site
+    return "manta", "manta.vcf.gz"
+
+
+def write_assay(path: Path, seed: int, patient: SyntheticPatient, specimen: Specimen) -> None:
+    """Write the structural variants of a specimen."""
+    calls = draw_structural(seed, patient, specimen)
+    write_manta(path, patient.patient_id, calls, has_normal=patient.site.has_normal_sample)
 
 
 def draw_structural(seed: int, patient: SyntheticPatient, specimen: Specimen) -> list[SvCall]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from assets.simulate import catalogue
 from assets.simulate.design import patient_stream
-from assets.simulate.patient import Purpose, Specimen, SyntheticPatient
+from assets.simulate.patient import Purpose, Site, Specimen, SyntheticPatient
 
 #: Median and log standard deviation of the reads on the measured genes.
 LIBRARY_READS, LIBRARY_LOG_SD = 2.0e6, 0.35
@@ -25,6 +25,20 @@ PROGRAM_SD, GENE_SD = 0.25, 0.35
 SEX_LINKED = 5.0
 #: Share of the reads of a reverse-stranded library that fall on the other strand.
 ANTISENSE_SHARE = 0.03
+
+
+def file_of(site: Site) -> tuple[str, str]:
+    """Tool and file name, see :mod:`assets.simulate.assay`."""
+    if site.expression_tool == "star":
+        return site.expression_tool, "ReadsPerGene.out.tab"
+    return site.expression_tool, "htseq.counts.txt"
+
+
+def write_assay(path: Path, seed: int, patient: SyntheticPatient, specimen: Specimen) -> None:
+    """Write the read counts of a specimen, by the counter of the site."""
+    counter = patient_stream(seed, patient.index, 10 * specimen.number + Purpose.COUNTER)
+    write = write_star if patient.site.expression_tool == "star" else write_htseq
+    write(path, draw_counts(seed, patient, specimen), counter)
 
 
 def draw_counts(seed: int, patient: SyntheticPatient, specimen: Specimen) -> np.ndarray:

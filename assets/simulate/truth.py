@@ -132,7 +132,7 @@ def _specimen(specimen: Specimen) -> dict[str, Any]:
         "collected_on": specimen.collected_on.isoformat(),
         "stage": specimen.stage,
         "purity": round(specimen.purity, 4),
-        "assays": {modality.value: status.value for modality, status in specimen.statuses.items()},
+        "assays": {str(name): status.value for name, status in specimen.statuses.items()},
         "mutations": [_call(call) for call in specimen.calls],
         "clonal_haematopoiesis": [_call(call) for call in specimen.bystanders],
         "fusions": [catalogue.fusions()[name].name for name in specimen.fusions],

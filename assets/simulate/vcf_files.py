@@ -17,7 +17,8 @@ from pathlib import Path
 import pysam
 
 from assets.simulate.catalogue import Variant, transcripts
-from assets.simulate.somatic import Call
+from assets.simulate.patient import Site, Specimen, SyntheticPatient
+from assets.simulate.somatic import Call, draw_calls
 
 TUMOUR_SUFFIX, NORMAL_SUFFIX = "_T", "_N"
 
@@ -37,6 +38,18 @@ _NEIGHBOURS = {
     "NRAS": ("CSDE1", "NM_001242891.2", 3920),
     "TTN": ("TTN-AS1", "NR_038272.1", 4310),
 }
+
+
+def file_of(site: Site) -> tuple[str, str]:
+    """Tool and file name, see :mod:`assets.simulate.assay`."""
+    del site
+    return "mutect2", "mutect2.vep.vcf.gz"
+
+
+def write_assay(path: Path, seed: int, patient: SyntheticPatient, specimen: Specimen) -> None:
+    """Write the small variants of a specimen."""
+    calls = draw_calls(seed, patient, specimen)
+    write_vcf(path, patient.patient_id, calls, has_normal=patient.site.has_normal_sample)
 
 
 def write_vcf(path: Path, patient_id: str, calls: Sequence[Call], *, has_normal: bool) -> None:

@@ -5,13 +5,11 @@ Feast views and services, frames and the feature dictionary are derived from it.
 
 from dataclasses import replace
 
-from assets.biomarkers.contract import CONTRACT as BIOMARKERS_CONTRACT
 from assets.biomarkers.contract import MODALITY as BIOMARKERS
 from assets.clinical.contract import MODALITY as CLINICAL
-from assets.clinical.contract import clinical_contract
-from assets.modalities import EXTRACTORS
 from oncoframe.contracts import Contract, Modality
 from oncoframe.errors import StudyError
+from oncoframe.modalities import assays, feature_contracts
 
 #: Service -> modalities it serves. A service keeps its tables; others are another version.
 SERVICES: dict[str, tuple[str, ...]] = {
@@ -37,10 +35,13 @@ SERVICES: dict[str, tuple[str, ...]] = {
 }
 
 
-def feature_contracts() -> tuple[Contract, ...]:
-    """Contracts of all feature tables, in the order of the data's flow."""
-    assays = (table.contract for table in EXTRACTORS.values())
-    return (*assays, clinical_contract(), BIOMARKERS_CONTRACT)
+def services() -> dict[str, tuple[str, ...]]:
+    """Service -> modalities it serves: :data:`SERVICES`, and of each assay with the clinical data.
+
+    The latter are called ``<modality>_v1``, so that a study can use a new modality at once.
+    """
+    alone = {f"{modality}_v1": (modality, CLINICAL) for modality in assays()}
+    return {**alone, **SERVICES}
 
 
 def service_contracts(service: str) -> tuple[Contract, ...]:
@@ -53,11 +54,12 @@ def service_contracts(service: str) -> tuple[Contract, ...]:
     StudyError
         If there is no such service.
     """
-    if service not in SERVICES:
+    known = services()
+    if service not in known:
         raise StudyError(
-            f"there is no feature service {service}", expected=f"one of {', '.join(SERVICES)}"
+            f"there is no feature service {service}", expected=f"one of {', '.join(known)}"
         )
-    served = SERVICES[service]
+    served = known[service]
     contracts = tuple(c for c in feature_contracts() if c.modality in served)
     return tuple(map(_without_findings, contracts)) if BIOMARKERS in served else contracts
 

@@ -5,8 +5,8 @@ contracts -> feature_registry (Feast entity, views, services)
 
 import dagster as dg
 
-from assets.store.catalog import feature_contracts
 from feature_repo.client import apply
+from oncoframe.modalities import feature_contracts
 from orchestration.groups import OWNERS, group
 from orchestration.inputs import registry_input
 from orchestration.settings import Settings
@@ -20,7 +20,7 @@ from orchestration.settings import Settings
     code_version="1",
 )
 def feature_registry(settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
-    """Feast registry: the entity patient, one view per feature table, one service per study."""
+    """Feast registry: the entity patient, a view per feature table, the services."""
     store = apply(settings.home)
     views = store.list_feature_views()
     return dg.MaterializeResult(

@@ -16,13 +16,13 @@ from ml.figures.style import (
     FAINT,
     GRID,
     INK,
-    MODALITY_COLOURS,
     SIGNED,
     modality_colour,
     modality_legend,
     new_figure,
     plain,
 )
+from oncoframe.modalities import MODULES
 
 #: Columns of the heat map, and arrows of the circle: those with the largest loadings.
 SHOWN_COLUMNS, SHOWN_ARROWS = 240, 16
@@ -132,7 +132,7 @@ def circle_figure(loadings: pl.DataFrame, called: Callable[[str], str]) -> Figur
 
 def _strongest(loadings: pl.DataFrame, count: int) -> pl.DataFrame:
     """``feature`` and ``modality`` of the largest loadings, by modality, then by component."""
-    places = {name: at for at, name in enumerate(MODALITY_COLOURS)}
+    places = {name: at for at, name in enumerate(MODULES)}
     strength = (
         loadings.with_columns(size=pl.col("loading").abs())
         .sort("size", "feature", descending=[True, False])

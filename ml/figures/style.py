@@ -12,6 +12,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from oncoframe.modalities import MODULES, spec
+
 INK = "#1b2a3a"
 FAINT = "#5d6a77"
 GRID = "#e3e8ee"
@@ -25,31 +27,6 @@ SHARES = LinearSegmentedColormap.from_list(
 SIGNED = LinearSegmentedColormap.from_list(
     "signed", ["#174d88", "#7fb0d8", "#ffffff", "#eda66b", "#a84a0b"]
 )
-MODALITY_COLOURS = {
-    "snv": "#0072b2",
-    "sv": "#56b4e9",
-    "cnv": "#cc79a7",
-    "fusion": "#d55e00",
-    "expression": "#009e73",
-    "ct": "#8c6d4f",
-    "smear": "#b0a000",
-    "note": "#5f6b76",
-    "clinical": "#e69f00",
-    "biomarkers": "#6a4c93",
-}
-#: Assays as people call them.
-MODALITY_NAMES = {
-    "snv": "small variants",
-    "sv": "structural variants",
-    "cnv": "copy number",
-    "fusion": "fusions",
-    "expression": "expression",
-    "ct": "CT",
-    "smear": "blood smear",
-    "note": "clinical notes",
-    "clinical": "clinical data",
-    "biomarkers": "biomarkers",
-}
 #: For what has no fixed colour, such as classes: the palette over and over.
 CYCLE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6a4c93", "#8c6d4f")
 _UNKNOWN = "#9aa5b1"
@@ -57,7 +34,12 @@ _UNKNOWN = "#9aa5b1"
 
 def modality_colour(modality: str | None) -> str:
     """Colour of a modality; grey where there is none."""
-    return MODALITY_COLOURS.get(modality or "", _UNKNOWN)
+    return spec(modality).colour if modality and modality in MODULES else _UNKNOWN
+
+
+def modality_name(modality: str) -> str:
+    """A modality as people call it; itself where there is no such modality."""
+    return spec(modality).words if modality in MODULES else modality
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -81,15 +63,15 @@ def plain(axes: Axes, *, grid: str | None = None) -> None:
 
 
 def modality_legend(figure: Figure, modalities: Iterable[str | None]) -> None:
-    """Legend of modalities below a figure, in the order of the palette."""
+    """Legend of modalities below a figure, in the order of the data's flow."""
     present = set(modalities)
-    names = [name for name in MODALITY_COLOURS if name in present]
-    names += sorted(name for name in present if name and name not in MODALITY_COLOURS)
+    names = [name for name in MODULES if name in present]
+    names += sorted(name for name in present if name and name not in MODULES)
     if not names:
         return
     figure.legend(
         handles=[
-            Patch(color=modality_colour(name), label=MODALITY_NAMES.get(name, name))
+            Patch(color=modality_colour(name), label=modality_name(name))
             for name in names
         ],
         loc="outside lower center", ncols=min(len(names), 8), frameon=False, fontsize=9,

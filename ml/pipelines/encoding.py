@@ -9,6 +9,8 @@ for an assay that was not performed the median, beside the flag that says so.
 All of it is fitted inside the training fold.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -20,7 +22,6 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from ml.pipelines.preprocessing import (
-    FILL_BY_MODALITY,
     AssayImputer,
     BiomarkerVarianceSelector,
     RareColumnFilter,
@@ -29,13 +30,36 @@ from ml.pipelines.preprocessing import (
 )
 from oncoframe.columns import Column
 from oncoframe.contracts import Modality
+from oncoframe.modalities import modalities, spec
+from oncoframe.modality import Fill
 
 #: A column is worth looking at if it sets this many training patients apart.
 MIN_PATIENTS = 3
 #: A category has a flag of its own if this many training patients share it.
 MIN_CATEGORY_PATIENTS = 5
-#: What a column is by its name.
-_SCALAR, _EXPRESSION, _RATIO, _BLOCK = range(4)
+#: Block of the expression, as columns name it.
+_EXPRESSION = str(Column("expression_features", "expression"))
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Mask of the positions of some blocks, or of all others; what a column transformer asks.
+
+    Parameters
+    ----------
+    names
+        Of the blocks, ``<table>__<block>``.
+    others
+        Whether the positions of all other blocks are meant.
+    """
+
+    names: tuple[str, ...]
+    others: bool = False
+
+    def __call__(self, features: pd.DataFrame) -> np.ndarray:
+        """(p,) mask of the columns of a design matrix."""
+        named = np.array([_block(name) in self.names for name in features.columns], dtype=bool)
+        return is_block(features) & ~named if self.others else named
 
 
 def encoder(
@@ -50,8 +74,7 @@ def encoder(
     select
         Positions of blocks that stay, by their variance; all unless told. Scalars always stay.
     fill
-        Fill gaps within performed assays: of counts with no read, of copy-number ratios with the
-        lowest one.
+        Fill gaps within performed assays, block by block as their modality declares it.
     """
     categories = OneHotEncoder(
         handle_unknown="infrequent_if_exist",
@@ -59,15 +82,20 @@ def encoder(
         sparse_output=False,
         dtype=np.float32,
     )
-    expression = [*_filled(Modality.EXPRESSION, fill=fill), ("normalize", TmmNormalizer())]
-    ratios = _filled(Modality.CNV, fill=fill)
+    unread = spec(Modality.EXPRESSION).fill["expression"]
+    counts_of_genes = [*_filled(unread, fill=fill), ("normalize", TmmNormalizer())]
+    declared = [
+        (f"{modality}_{rule}", Pipeline([*_filled(rule, fill=fill), *_columns(select)]), blocks)
+        for modality, rule, blocks in _declared()
+    ]
+    known = (_EXPRESSION, *(name for *_, blocks in declared for name in blocks.names))
     return ColumnTransformer(
         [
             ("scalars", RareColumnFilter(min_patients=MIN_PATIENTS), is_scalar),
-            ("expression", Pipeline([*(expression if counts else []), *_columns(select)]),
+            ("expression", Pipeline([*(counts_of_genes if counts else []), *_columns(select)]),
              is_expression),
-            ("ratios", Pipeline([*ratios, *_columns(select)]), is_ratio),
-            ("blocks", Pipeline(_columns(select)), is_other_block),
+            *declared,
+            ("blocks", Pipeline(_columns(select)), Blocks(known, others=True)),
             ("categories", categories, is_category),
         ],
         verbose_feature_names_out=False,
@@ -125,42 +153,44 @@ def is_category(features: pd.DataFrame) -> np.ndarray:
 
 def is_expression(features: pd.DataFrame) -> np.ndarray:
     """(p,) mask of the positions of the expression block."""
-    return np.asarray(_kinds(features) == _EXPRESSION)
+    return Blocks((_EXPRESSION,))(features)
 
 
-def is_ratio(features: pd.DataFrame) -> np.ndarray:
-    """(p,) mask of the positions of the blocks of copy-number ratios."""
-    return np.asarray(_kinds(features) == _RATIO)
-
-
-def is_other_block(features: pd.DataFrame) -> np.ndarray:
-    """(p,) mask of the positions of the other blocks."""
-    return np.asarray(is_number(features) & (_kinds(features) == _BLOCK))
+def is_block(features: pd.DataFrame) -> np.ndarray:
+    """(p,) mask of the positions of blocks."""
+    block = np.array([_block(name) is not None for name in features.columns], dtype=bool)
+    return np.asarray(is_number(features) & block)
 
 
 def is_scalar(features: pd.DataFrame) -> np.ndarray:
     """(p,) mask of the numeric columns that are no position of a block."""
-    return np.asarray(is_number(features) & (_kinds(features) == _SCALAR))
-
-
-def _kinds(features: pd.DataFrame) -> np.ndarray:
-    return np.fromiter(map(_kind, features.columns), dtype=np.int8, count=features.shape[1])
+    return np.asarray(is_number(features) & ~is_block(features))
 
 
 @cache
-def _kind(name: str) -> int:
+def _block(name: str) -> str | None:
+    """Block of a column, ``<table>__<block>``; None where it is no position of one."""
     column = Column.parse(name)
-    if column.position is None or not column.table:
-        return _SCALAR
-    if (column.table, column.name) == ("expression_features", "expression"):
-        return _EXPRESSION
-    # By gene, band and arm: one assay on three axes.
-    is_ratio = column.table == "cnv_features" and column.name.endswith("_ratio")
-    return _RATIO if is_ratio else _BLOCK
+    is_position = column.table and column.position is not None
+    return str(replace(column, position=None)) if is_position else None
 
 
-def _filled(modality: Modality, *, fill: bool) -> list[tuple[str, BaseEstimator]]:
-    return [("fill", AssayImputer(fill=FILL_BY_MODALITY[modality]))] if fill else []
+def _declared() -> Iterator[tuple[str, Fill, Blocks]]:
+    """Modality, rule and blocks of what is filled, but the expression, of which only counts are.
+
+    Blocks of one modality and rule are filled together: axes of one assay.
+    """
+    for name, found in modalities().items():
+        if name == Modality.EXPRESSION:
+            continue
+        for rule in sorted({rule for rule in found.fill.values() if rule is not None}):
+            blocks = [block for block, its in found.fill.items() if its == rule]
+            table = found.contract.table
+            yield name, rule, Blocks(tuple(str(Column(table, block)) for block in blocks))
+
+
+def _filled(rule: Fill | None, *, fill: bool) -> list[tuple[str, BaseEstimator]]:
+    return [("fill", AssayImputer(fill=rule))] if fill and rule else []
 
 
 def _columns(select: int | None) -> list[tuple[str, RareColumnFilter | BiomarkerVarianceSelector]]:

@@ -8,9 +8,8 @@ unless its docstring says so. Which columns a step gets is said by a ``ColumnTra
 :mod:`ml.pipelines.normalization`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from types import MappingProxyType
-from typing import Literal, Self
+from collections.abc import Iterator, Sequence
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +20,10 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from ml.pipelines.normalization import ImpossibleCounts, LogCpm, TmmNormalizer, float_matrix
-from oncoframe.contracts import Modality
 from oncoframe.errors import StudyError
+from oncoframe.modality import Fill
 
 __all__ = [
-    "FILL_BY_MODALITY",
     "AssayImputer",
     "BiomarkerVarianceSelector",
     "ImpossibleCounts",
@@ -35,17 +33,6 @@ __all__ = [
     "varying",
 ]
 
-Fill = Literal["zero", "lowest"]
-#: What a value that is missing in a performed assay most likely is: nothing found, or, for a
-#: copy-number ratio, the least that was seen.
-FILL_BY_MODALITY: Mapping[Modality, Fill] = MappingProxyType(
-    {
-        Modality.SNV: "zero",
-        Modality.SV: "zero",
-        Modality.CNV: "lowest",
-        Modality.EXPRESSION: "zero",
-    }
-)
 #: Columns looked at together: bounds the memory of a float64 copy.
 _COLUMNS_AT_A_TIME = 4096
 
@@ -57,7 +44,7 @@ class AssayImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # ty
     ----------
     fill
         ``zero``, or ``lowest``: the lowest training value of the column; of all columns, where
-        the column has none. See :data:`FILL_BY_MODALITY`.
+        the column has none. See :class:`~oncoframe.modality.ModalitySpec`.
     performed
         Column of X, by name or by position, that flags who had the assay, 1 or 0; never changed.
         None: who has any value.

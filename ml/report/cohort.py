@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from ml.figures.style import MODALITY_NAMES
+from ml.figures.style import modality_name
 from ml.report.blocks import (
     NONE,
     Block,
@@ -58,7 +58,7 @@ def cohort_section(
             Table(
                 "Assays performed",
                 ("Assay", "Share of the patients"),
-                tuple((MODALITY_NAMES.get(m, m), percent(share[m], 1)) for m in sorted(share)),
+                tuple((modality_name(m), percent(share[m], 1)) for m in sorted(share)),
                 note="A missing assay stays missing: no patient is dropped for it, and nothing is "
                 "filled with zero.",
             )
@@ -123,7 +123,7 @@ def _bias_table(bias: pl.DataFrame) -> Table:
     return Table(
         "The data by group, before any model",
         ("Grouping", "Group", "Class with the largest difference", "Difference", "Patients",
-         "Imbalance", *(MODALITY_NAMES.get(head, head) for head in heads)),
+         "Imbalance", *(modality_name(head) for head in heads)),
         tuple(
             (
                 str(row["grouping"]), str(row["group"]), row["label"] or NONE,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from ml.figures.style import MODALITY_NAMES
+from ml.figures.style import modality_name
 from ml.frames.frame import read_frame
 from ml.report.blocks import (
     NONE,
@@ -121,9 +121,7 @@ def warnings(training: StoredTraining, case: Case, dictionary: Dictionary) -> li
     elif case.answer.abstained:
         found.append(f"The model abstains: {size} classes cannot be told apart "
                      f"({'; '.join(case.answer.in_set)}).")  # fmt: skip
-    missing = [
-        MODALITY_NAMES.get(m, m) for m in case.uses if m in case.performed and not case.performed[m]
-    ]
+    missing = [modality_name(m) for m in case.uses if m in case.performed and not case.performed[m]]
     if missing:
         found.append(f"Not performed or failed: {', '.join(missing)}. The model answers without "
                      "them.")  # fmt: skip
@@ -177,7 +175,7 @@ def _answer_section(case: Case, coverage: float) -> Section:
 
 def _assay_section(case: Case) -> Section:
     rows = tuple(
-        (MODALITY_NAMES.get(m, m), "performed" if done else "not performed, or failed",
+        (modality_name(m), "performed" if done else "not performed, or failed",
          "yes" if m in case.uses else "no")
         for m, done in sorted(case.performed.items())
     )  # fmt: skip

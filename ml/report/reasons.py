@@ -25,7 +25,7 @@ from ml.figures.shapley import (
     most_important,
     shown_patients,
 )
-from ml.figures.style import MODALITY_NAMES
+from ml.figures.style import modality_name
 from ml.figures.training import first_answers
 from ml.report.blocks import (
     Block,
@@ -85,7 +85,7 @@ def reasons_section(model: StoredModel, dictionary: Dictionary) -> Section:
 def _feature_row(row: tuple[str, str, float], dictionary: Dictionary) -> tuple[str, ...]:
     feature, modality, value = row
     words = dictionary.words(feature)
-    return words.name, words.meaning, MODALITY_NAMES.get(modality, modality or ""), number(value)
+    return words.name, words.meaning, modality_name(modality or ""), number(value)
 
 
 def _decisions(

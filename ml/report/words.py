@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ml.figures.style import MODALITY_NAMES
+from ml.figures.style import modality_name
 from oncoframe.columns import Column
 from oncoframe.names import decode
 
@@ -116,7 +116,7 @@ class Dictionary:
         about = self._columns[column]
         modality, unit = about["modality"], about.get("unit", "")
         meaning = str(about.get("description", ""))
-        assay = MODALITY_NAMES.get(modality, modality)
+        assay = modality_name(modality)
         if about["kind"] == "performed":
             return Words(
                 f"Assay performed: {assay}", meaning, modality, unit, is_flag=True, is_assay=True

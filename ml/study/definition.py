@@ -23,13 +23,10 @@ from ml.study.modelling import (
     Sentence,
     Subgroups,
 )
-from oncoframe.contracts import Modality
 from oncoframe.errors import StudyError
+from oncoframe.modalities import MODULES
 
 STUDIES_DIR = Path(__file__).parent.parent / "studies"
-
-#: What a modality set may name: the assays of the samplesheet, clinical tables, biomarkers.
-MODALITIES = frozenset({*Modality, "clinical", "biomarkers"})
 
 
 class Label(Declaration):
@@ -170,10 +167,10 @@ class Study(Declaration):
     @model_validator(mode="after")
     def _check_sets_and_folds(self) -> Self:
         for name, modalities in self.modality_sets.items():
-            unknown = sorted(set(modalities) - MODALITIES)
+            unknown = sorted(set(modalities) - set(MODULES))
             if unknown or not modalities or len(set(modalities)) < len(modalities):
                 msg = (
-                    f"modality set {name} must name one or more of {', '.join(sorted(MODALITIES))}"
+                    f"modality set {name} must name one or more of {', '.join(sorted(MODULES))}"
                     f", each once; got {', '.join(modalities) or 'none'}"
                 )
                 raise ValueError(msg)

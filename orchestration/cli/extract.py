@@ -4,16 +4,18 @@ file -> worker process -> features and account, or the typed error
 """
 
 from datetime import UTC, datetime
+from importlib import import_module
 from math import isnan
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import typer
+from typer.core import TyperCommand
 
-from assets.modalities import EXTRACTORS
-from oncoframe.contracts import Modality, Status
+from oncoframe.contracts import Status
 from oncoframe.errors import FileMissing
 from oncoframe.extraction import BlockValues, Extraction, LandedFile
+from oncoframe.modalities import assays, spec
 from orchestration.cli.output import BAD_FILE, AsJson, Output, command, table
 from orchestration.patients.pool import WorkerPool
 from orchestration.patients.worker import Task
@@ -22,10 +24,42 @@ from orchestration.settings import Settings
 commands = typer.Typer()
 
 
-@commands.command()
+class Inspector(Protocol):
+    """Function ``inspect`` of a modality that shows more of a file than its extraction.
+
+    Takes a path, or a ready volume and its mask; returns a sentence, and what ``--json`` prints:
+    ``features``, and anything else.
+    """
+
+    def __call__(
+        self,
+        path: Path | None,
+        volume: tuple[Path, Path] | None,
+        *,
+        settings: str | None,
+        mask_rule: str | None,
+    ) -> tuple[str, dict[str, Any]]:
+        """What there is to say of one file."""
+        ...
+
+
+class _Extract(TyperCommand):
+    """The command, whose help lists the modalities; they are loaded for the help only."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        lines = (
+            f"[bold]{name}[/bold]: {found.words}; {found.files.words}"
+            for name, found in assays().items()
+            if found.files
+        )
+        self.epilog = "\n\n".join(lines)
+        super().format_help(ctx, formatter)
+
+
+@commands.command(cls=_Extract)
 def extract(
-    modality: Annotated[Modality, typer.Argument(help="What the file is.")],
-    path: Annotated[Path | None, typer.Argument(help="File, or folder of a CT study.")] = None,
+    modality: Annotated[str, typer.Argument(help="What the file is, see below.")],
+    path: Annotated[Path | None, typer.Argument(help="File, or folder of a study.")] = None,
     genome: Annotated[str | None, typer.Option(help="Genome build, for example GRCh38.")] = None,
     image: Annotated[Path | None, typer.Option(help="Ready CT volume (NIfTI, NRRD).")] = None,
     mask: Annotated[Path | None, typer.Option(help="Ready mask on the grid of --image.")] = None,
@@ -46,19 +80,24 @@ def extract(
     if (path is None) == (image is None) or (image is None) != (mask is None):
         raise typer.BadParameter("name a PATH, or --image together with --mask")
     with command(as_json=as_json, exit_code=BAD_FILE) as output:
-        if modality not in EXTRACTORS:
-            known = ", ".join(EXTRACTORS)
+        if modality not in assays():
+            known = ", ".join(assays())
             raise typer.BadParameter(f"no extractor for {modality} yet; there are: {known}")
         for given in (path, image, mask):
             if given is not None and not given.exists():
                 raise FileMissing("the file is not there", where=str(given))
-        if modality is Modality.CT:
-            _show_ct(output, path, image, mask, settings=settings, mask_rule=mask_rule)
+        if inspect := spec(modality).inspect:
+            inspector: Inspector = import_module(inspect).inspect
+            volume = (image, mask) if image and mask else None
+            said, about = inspector(path, volume, settings=settings, mask_rule=mask_rule)
+            _tell(output, modality, said, about)
+        elif path is None:
+            raise typer.BadParameter(f"{modality} is read from a PATH")
         else:
-            _show(output, modality, path or Path(), genome)
+            _show(output, modality, path, genome)
 
 
-def _show(output: Output, modality: Modality, path: Path, genome: str | None) -> None:
+def _show(output: Output, modality: str, path: Path, genome: str | None) -> None:
     found = _in_worker(modality, path, genome)
     shown = table(f"{modality} features of {path.name}", ["feature"], ["value"])
     for name, value in found.features.items():
@@ -80,7 +119,7 @@ def _show(output: Output, modality: Modality, path: Path, genome: str | None) ->
     )
 
 
-def _in_worker(modality: Modality, path: Path, genome: str | None) -> Extraction:
+def _in_worker(modality: str, path: Path, genome: str | None) -> Extraction:
     """Features of a file, read as a run would read it: bounded in time and memory."""
     file = LandedFile(
         patient_id="-",
@@ -105,30 +144,11 @@ def _in_worker(modality: Modality, path: Path, genome: str | None) -> Extraction
     return read.extraction
 
 
-def _show_ct(
-    output: Output,
-    path: Path | None,
-    image: Path | None,
-    mask: Path | None,
-    *,
-    settings: str | None,
-    mask_rule: str | None,
-) -> None:
-    from assets.imaging.contract import SETTINGS
-    from assets.imaging.rules import MaskRule
-    from assets.imaging.study import extract_folder, extract_volume
-
-    name = settings or SETTINGS
-    rule = MaskRule.parse(mask_rule) if mask_rule else None
-    if image is not None and mask is not None:
-        found = extract_volume(image, mask, settings=name, rule=rule)
-    else:
-        found = extract_folder(path or Path(), settings=name, rule=rule)
-    about: dict[str, Any] = found.as_json()
-    shown = table(f"CT features, {about['settings']}", ["feature"], ["value"])
+def _tell(output: Output, modality: str, said: str, about: dict[str, Any]) -> None:
+    shown = table(f"{spec(modality).words} features", ["feature"], ["value"])
     for feature, value in about["features"].items():
         shown.add_row(feature, "" if value is None else f"{value:.6g}")
-    output.say(shown, f"{about['slices']} slices, {about['mask_voxels']} voxels in the mask")
+    output.say(shown, said)
     output.result(about)
 
 

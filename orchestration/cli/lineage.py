@@ -32,9 +32,9 @@ def explain(
 
     Example: oncoframe explain SYN-0001 BCR::ABL1
     """
-    from assets.store.catalog import feature_contracts
     from assets.training.lineage import explain as explain_value
     from oncoframe.lake import Lake
+    from oncoframe.modalities import feature_contracts
 
     with command(as_json=as_json) as output:
         lake = Lake(Settings.load(home=home).lake_dir)

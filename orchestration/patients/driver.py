@@ -17,14 +17,14 @@ from itertools import chain, islice
 
 import polars as pl
 
-from assets.modalities import EXTRACTORS
 from oncoframe import ledger
-from oncoframe.contracts import WITHDRAWN, Contract, Modality
+from oncoframe.contracts import WITHDRAWN, Contract
 from oncoframe.errors import ContractViolation, OncoFrameError, Unavailable
 from oncoframe.extraction import ReadFile
 from oncoframe.feature_rows import feature_rows
 from oncoframe.lake import Lake
 from oncoframe.ledger import Entry, Outcome
+from oncoframe.modalities import spec
 from orchestration.patients import pictures, staleness
 from orchestration.patients.pool import Finished, WorkerPool
 from orchestration.patients.references import prepare_references, seed_dictionaries
@@ -76,7 +76,7 @@ class Driver:
         self.clock = clock
 
     def run(
-        self, modality: Modality, patients: Sequence[str], *, run_id: str, retry: bool = False
+        self, modality: str, patients: Sequence[str], *, run_id: str, retry: bool = False
     ) -> Iterator[PatientOutcome]:
         """Bring the feature table up to date for some patients.
 
@@ -91,7 +91,7 @@ class Driver:
         plan = staleness.plan(
             self.lake, modality, patients, now=self.clock(), run_id=run_id, retry=retry
         )
-        self._withdraw(EXTRACTORS[modality].contract, plan.gone, run_id)
+        self._withdraw(spec(modality).contract, plan.gone, run_id)
         ledger.append(self.lake, plan.news())
         yield from map(PatientOutcome, plan.settled)
         if not plan.tasks:
@@ -101,17 +101,17 @@ class Driver:
             while batch := list(islice(finished, self.settings.commit_patients)):
                 yield from self._commit(modality, batch, plan.tasks)
 
-    def failed(self, modality: Modality) -> list[Entry]:
+    def failed(self, modality: str) -> list[Entry]:
         """Patients of a modality that are in quarantine or wait for another try."""
         bad = (Outcome.QUARANTINED, Outcome.RETRY_LATER)
         found = staleness.entries(self.lake, modality)
         return [entry for entry in found.values() if entry.outcome in bad]
 
     def _commit(
-        self, modality: Modality, batch: Sequence[Finished], entries: dict[Task, Entry]
+        self, modality: str, batch: Sequence[Finished], entries: dict[Task, Entry]
     ) -> list[PatientOutcome]:
         """Write one batch: rows first, then the ledger, so that the ledger never promises more."""
-        contract = EXTRACTORS[modality].contract
+        contract = spec(modality).contract
         errors = {item.task: item.reading.error for item in batch if item.reading.error}
         found = {item.task: item.reading.reads for item in batch if item.reading.reads}
         # Before the rows: no row that a person cannot look at.

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import polars as pl
 
+from assets.imaging.contract import CONTRACT
 from assets.imaging.copies import Copy, Deidentification, with_copies
 from assets.imaging.deid_rules import SHORTEST_KEY_BYTES
 from assets.landing import intake
 from assets.landing.samplesheet import read_samplesheet
-from oncoframe.contracts import Modality, Status
+from oncoframe.contracts import Status
 from oncoframe.errors import SettingsError
 from oncoframe.extraction import LandedFile
 from oncoframe.lake import Lake
@@ -72,7 +73,7 @@ def open_zone(settings: Settings) -> LandingZone:
     """
     sheet = read_samplesheet(settings.require_landing(), mrn_key=settings.mrn_secret())
     how = Deidentification(settings.home / COPIES, b"", settings.ct_settings, settings.mask_rule)
-    if Modality.CT in sheet["modality"]:
+    if CONTRACT.modality in sheet["modality"]:
         how = replace(how, key=_key(settings))
     sheet, copies = with_copies(sheet, how)
     return LandingZone(sheet, tuple(copies), how)
@@ -104,7 +105,7 @@ def make_copies(zone: LandingZone, lake: Lake, settings: Settings, progress: Pro
 def _task(zone: LandingZone, copy: Copy) -> Task:
     [row] = zone.sheet.filter(path=str(copy.target)).iter_rows(named=True)
     file = LandedFile(**{**row, "path": copy.source, "status": Status.PERFORMED}, sha256="")
-    return Task(copy.patient_id, Modality.CT, (file,))
+    return Task(copy.patient_id, file.modality, (file,))
 
 
 def _key(settings: Settings) -> bytes:

@@ -1,21 +1,23 @@
 """Per-patient assets: what the driver did, told to Dagster.
 
-    modality table -> per_patient_asset -> one materialisation event per patient that succeeded
+    modality -> per_patient_asset -> one materialisation event per patient that succeeded
 
 A patient that failed gets no event, so the partitions page, backfills and automation all see it as
 missing. The asset yields no output: an output would mark every requested patient as done. Dagster
 therefore skips what is downstream in the same run; that runs in its own run.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from assets.modalities import EXTRACTORS
-from oncoframe.contracts import Contract, Modality
+from oncoframe.contracts import Contract
 from oncoframe.ledger import Entry, Outcome
+from oncoframe.modalities import assays
+from oncoframe.modality import ModalitySpec
 from orchestration.groups import OWNERS, group
 from orchestration.metadata import contract_schema, picture_metadata
 from orchestration.partitions import PATIENTS
@@ -38,19 +40,17 @@ class PatientsConfig(dg.Config):
     retry: bool = False
 
 
-def per_patient_asset(modality: Modality, stage: str, kinds: set[str]) -> dg.AssetsDefinition:
-    """Asset of one feature table, partitioned by patient.
+def per_patient_assets() -> list[dg.AssetsDefinition]:
+    """Feature tables of all modalities that are read from files."""
+    with warnings.catch_warnings():
+        # A backfill in chunks is in beta, as it is for the assets that a folder declares.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return [per_patient_asset(spec) for spec in assays().values()]
 
-    Parameters
-    ----------
-    modality
-        Whose contract and extractor; see :data:`assets.modalities.EXTRACTORS`.
-    stage
-        Stage of the data; becomes the group.
-    kinds
-        Tools and formats, shown as icons.
-    """
-    contract = EXTRACTORS[modality].contract
+
+def per_patient_asset(spec: ModalitySpec) -> dg.AssetsDefinition:
+    """Feature table of one modality, partitioned by patient."""
+    contract = spec.contract
 
     @dg.asset(
         name=contract.table,
@@ -65,9 +65,9 @@ def per_patient_asset(modality: Modality, stage: str, kinds: set[str]) -> dg.Ass
             )
         ],
         output_required=False,
-        group_name=group(stage),
+        group_name=group(spec.stage),
         owners=OWNERS,
-        kinds=kinds,
+        kinds={*spec.kinds},
         description=contract.description,
         code_version=contract.code_version,
         metadata={"dagster/column_schema": contract_schema(contract)},
@@ -81,18 +81,18 @@ def per_patient_asset(modality: Modality, stage: str, kinds: set[str]) -> dg.Ass
         patients = config.patients or list(context.partition_keys)
         outcomes: list[Entry] = []
         with progress.task(contract.table, len(patients)) as advance:
-            run = driver.run(modality, patients, run_id=context.run.run_id, retry=config.retry)
+            run = driver.run(spec.name, patients, run_id=context.run.run_id, retry=config.retry)
             for outcome in run:
                 outcomes.append(outcome.entry)
                 if outcome.entry.outcome in _DONE:
                     pictures = newest(
-                        driver.settings.pictures_dir, modality, outcome.entry.patient_id
+                        driver.settings.pictures_dir, spec.name, outcome.entry.patient_id
                     )
                     shown = picture_metadata(pictures)
                     context.log_event(_materialization(contract, outcome, shown))
                 advance()
         _forget(context.instance, contract, outcomes)
-        yield _check(driver, modality)
+        yield _check(driver, spec.name)
         context.log.info(_summary(contract, outcomes))
 
     return features
@@ -136,7 +136,7 @@ def _total(counts: Iterator[dict[str, int]]) -> dict[str, int]:
     return total
 
 
-def _check(driver: Driver, modality: Modality) -> dg.AssetCheckResult:
+def _check(driver: Driver, modality: str) -> dg.AssetCheckResult:
     failed = driver.failed(modality)
     return dg.AssetCheckResult(
         check_name=CHECK,

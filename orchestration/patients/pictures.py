@@ -6,13 +6,12 @@ Extraction.pictures -> keep (before the rows are committed) -> previews, for Dag
 from collections.abc import Iterable
 from pathlib import Path
 
-from oncoframe.contracts import Modality
 from oncoframe.extraction import ReadFile
 
 _FULL, _PREVIEW = ".png", ".preview.png"
 
 
-def keep(folder: Path, modality: Modality, reads: Iterable[ReadFile]) -> None:
+def keep(folder: Path, modality: str, reads: Iterable[ReadFile]) -> None:
     """Write the pictures of some files.
 
     Parameters
@@ -34,7 +33,7 @@ def keep(folder: Path, modality: Modality, reads: Iterable[ReadFile]) -> None:
             (place / f"{stem}{_PREVIEW}").write_bytes(picture.preview)
 
 
-def newest(folder: Path, modality: Modality, patient_id: str) -> dict[str, tuple[Path, Path]]:
+def newest(folder: Path, modality: str, patient_id: str) -> dict[str, tuple[Path, Path]]:
     """Name -> newest picture of a patient in full size, and its preview."""
     found = {}
     for preview in sorted((folder / modality / patient_id).glob(f"*{_PREVIEW}")):

@@ -28,6 +28,7 @@ from oncoframe.errors import (
     Unavailable,
     WorkerDied,
 )
+from oncoframe.modalities import MODULES
 from orchestration.patients.references import prepare_references
 from orchestration.patients.worker import (
     OUT_OF_MEMORY,
@@ -74,7 +75,7 @@ class WorkerPool:
     def __enter__(self) -> Self:
         prepare_references(self._settings)
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["orchestration.patients.worker"])
+        context.set_forkserver_preload(["orchestration.patients.worker", *MODULES.values()])
         with worker_environment():
             forkserver.ensure_running()
         self._pool = ProcessPool(

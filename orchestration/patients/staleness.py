@@ -14,12 +14,12 @@ from hashlib import sha256
 import polars as pl
 
 from assets.landing.intake import files_by_patient, landed
-from assets.modalities import EXTRACTORS
 from oncoframe import ledger
-from oncoframe.contracts import Contract, Modality, Status
+from oncoframe.contracts import Contract, Status
 from oncoframe.extraction import LandedFile
 from oncoframe.lake import Lake
 from oncoframe.ledger import Entry, Outcome
+from oncoframe.modalities import spec
 from oncoframe.point_in_time import latest_rows
 from oncoframe.reference.active import reference_for
 from oncoframe.reference.builds import BUILDS
@@ -63,7 +63,7 @@ class Plan:
 
 def plan(
     lake: Lake,
-    modality: Modality,
+    modality: str,
     patients: Sequence[str],
     *,
     now: datetime,
@@ -87,7 +87,7 @@ def plan(
     retry
         Also read files again that failed before and did not change.
     """
-    contract = EXTRACTORS[modality].contract
+    contract = spec(modality).contract
     files = files_by_patient(landed(lake), modality)
     states = row_states(lake, contract, patients)
     result = Plan(entries(lake, modality))
@@ -110,7 +110,7 @@ def plan(
     return result
 
 
-def entries(lake: Lake, modality: Modality) -> dict[str, Entry]:
+def entries(lake: Lake, modality: str) -> dict[str, Entry]:
     """Patient -> last entry of a modality in the ledger."""
     rows = ledger.current(lake).filter(pl.col("modality") == modality)
     return {row["patient_id"]: Entry(**row) for row in rows.iter_rows(named=True)}
@@ -164,7 +164,7 @@ def state(contract: Contract, file: LandedFile, digest: str | None = None) -> Ro
 
 def _entry(
     contract: Contract,
-    modality: Modality,
+    modality: str,
     patient_id: str,
     files: Sequence[LandedFile],
     before: Entry | None,

@@ -18,11 +18,11 @@ from pathlib import Path
 
 from polars.exceptions import PanicException
 
-from assets.modalities import EXTRACTORS
-from oncoframe.contracts import Modality, Status
+from oncoframe.contracts import Status
 from oncoframe.errors import OncoFrameError, Unavailable
 from oncoframe.extraction import LandedFile, ReadFile
 from oncoframe.files import local_copy, local_sha256
+from oncoframe.modalities import extractor
 from oncoframe.reference.active import use
 
 #: What workers are born with. Libraries would start a thread per core; the pool already uses every
@@ -44,7 +44,7 @@ class Task:
     """Files of one patient and modality that a worker reads in one go."""
 
     patient_id: str
-    modality: Modality
+    modality: str
     files: tuple[LandedFile, ...]
 
 
@@ -152,7 +152,7 @@ def _read(file: LandedFile) -> ReadFile:
 def _extract(file: LandedFile, local: Path) -> ReadFile:
     try:
         digest = local_sha256(local)
-        extract = EXTRACTORS[Modality(file.modality)].extract
+        extract = extractor(file.modality)
         return ReadFile(file, digest, extract(local, reference_build=file.reference_build))
     except OncoFrameError as error:
         # A temporary download has a name nobody knows; the user knows the landed one.

@@ -18,11 +18,11 @@ import polars as pl
 import pytest
 
 from assets.landing import intake
-from assets.modalities import EXTRACTORS
 from oncoframe import ledger
 from oncoframe.contracts import Contract
 from oncoframe.hashing import content_hash
 from oncoframe.lake import Lake
+from oncoframe.modalities import assays
 from orchestration.pipeline import open_instance
 from orchestration.settings import Settings
 
@@ -88,7 +88,7 @@ def look() -> Callable[[Path], Home]:
     def take_stock(home: Path) -> Home:
         settings = Settings(home=home)
         lake = Lake(settings.lake_dir)
-        contracts = [reader.contract for reader in EXTRACTORS.values()]
+        contracts = [reader.contract for reader in assays().values()]
         with open_instance(settings.dagster_dir) as instance:
             return Home(
                 versions={table: lake.version(table) for table in lake.tables()},
@@ -120,7 +120,7 @@ def content() -> Callable[[Path], dict[str, str]]:
 
 def _content(home: Path) -> dict[str, str]:
     lake = Lake(home / "lake")
-    contracts = [reader.contract for reader in EXTRACTORS.values()]
+    contracts = [reader.contract for reader in assays().values()]
     hashes = {contract.table: content_hash(_named(lake, contract)) for contract in contracts}
     last = ledger.current(lake).select("patient_id", "modality", "outcome", "error", "message")
     landed = intake.landed(lake).drop("seen_at", "stamp")
@@ -154,7 +154,7 @@ def rows_twice() -> Callable[[Path], list[str]]:
             reader.contract.table: lake.scan_features(reader.contract)
             .select("patient_id", "event_timestamp")
             .collect()
-            for reader in EXTRACTORS.values()
+            for reader in assays().values()
         }
         return [table for table, rows in keys.items() if rows.is_duplicated().any()]
 

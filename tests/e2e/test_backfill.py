@@ -27,14 +27,14 @@ from dagster._daemon.backfill import execute_backfill_iteration
 from dagster._daemon.run_coordinator import QueuedRunCoordinatorDaemon
 from dagster._time import get_current_timestamp
 
-from assets.modalities import EXTRACTORS
 from assets.simulate.landing_zone import repair, simulate
+from oncoframe.modalities import assays
 from orchestration.definitions import pipeline_of
 from orchestration.pipeline import open_instance
 from orchestration.progress import Progress
 from orchestration.settings import PROJECT, Settings
 
-KEYS = [dg.AssetKey(reader.contract.table) for reader in EXTRACTORS.values()]
+KEYS = [dg.AssetKey(reader.contract.table) for reader in assays().values()]
 #: Runs of a small backfill take seconds each; this long, and the daemon hangs.
 PATIENCE_S = 240.0
 SOAK_PATIENCE_S = 3600.0
@@ -64,7 +64,7 @@ class Cohort:
 
     def bad_of(self, key: dg.AssetKey) -> set[str]:
         """Patients of whom this table misses a row."""
-        [modality] = [m for m, r in EXTRACTORS.items() if dg.AssetKey(r.contract.table) == key]
+        [modality] = [m for m, r in assays().items() if dg.AssetKey(r.contract.table) == key]
         return {patient for patient, bad in self.bad.items() if bad["modality"] == modality}
 
     def missing(self, instance: dg.DagsterInstance) -> dict[dg.AssetKey, set[str]]:

@@ -17,23 +17,23 @@ from pathlib import Path
 
 import pytest
 
-from assets.modalities import EXTRACTORS
 from assets.simulate.landing_zone import simulate
 from oncoframe import ledger
 from oncoframe.contracts import Contract
 from oncoframe.lake import Lake
+from oncoframe.modalities import assays
 from orchestration.settings import PROJECT
 
 PATIENTS, CORRUPT = 8, 2
 #: A worker looks after its run at once; more than this, and a killed night fills the machine.
 ORPHANS_END_S = 5.0
-CONTRACTS = {modality: reader.contract for modality, reader in EXTRACTORS.items()}
+CONTRACTS = {modality: reader.contract for modality, reader in assays().items()}
 
 #: Intake and driver without Dagster. Prints what it is about to compute, then each outcome.
 RUN = """
 import json, sys
 from datetime import UTC, datetime
-from assets.modalities import EXTRACTORS
+from oncoframe.modalities import assays
 from oncoframe.lake import Lake
 from assets.landing import intake
 from assets.landing.samplesheet import read_samplesheet
@@ -52,7 +52,7 @@ def main():
     landed = intake.take_in(lake, sheet, now=datetime.now(tz=UTC))
     patients = landed["patient_id"].unique().sort().to_list()
     driver = Driver(lake, settings)
-    for modality in EXTRACTORS:
+    for modality in assays():
         tasks = plan(lake, modality, patients, now=datetime.now(tz=UTC)).tasks
         say(at="plan", modality=modality, patients=[task.patient_id for task in tasks])
         for _ in driver.run(modality, patients, run_id=sys.argv[3]):

@@ -12,18 +12,18 @@ from threading import Event
 
 from assets.landing import intake
 from assets.landing.samplesheet import read_samplesheet
-from assets.modalities import EXTRACTORS
 from assets.simulate.landing_zone import simulate
 from oncoframe import ledger
 from oncoframe.contracts import Modality
 from oncoframe.lake import Lake
+from oncoframe.modalities import spec
 from orchestration.patients.driver import Driver
 from orchestration.pipeline import open_instance
 from orchestration.settings import Settings
 
 PATIENTS, CORRUPT = 8, 2
 GENOMICS = {
-    modality: EXTRACTORS[modality].contract.table
+    modality: spec(modality).contract.table
     for modality in (Modality.SNV, Modality.SV, Modality.CNV, Modality.FUSION)
 }
 ORPHANS_END_S = 5.0

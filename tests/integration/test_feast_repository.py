@@ -12,15 +12,16 @@ from feast import FeatureStore
 
 from assets.clinical.contract import clinical_contract
 from assets.genomics.fusion import reader as fusion
-from assets.store.catalog import feature_contracts, service_contracts
+from assets.store.catalog import service_contracts, services
 from feature_repo.client import REPOSITORY, apply, open_store, training_rows
 from feature_repo.contract_view import feature_view
 from feature_repo.dtypes import polars_type
-from feature_repo.services import aml_who_class_v1
+from feature_repo.services import SERVICES
 from feature_repo.views import VIEWS
 from oncoframe.contracts import KEY_COLUMNS, PROVENANCE_COLUMNS, WITHDRAWN, Contract, Feature, Known
 from oncoframe.errors import ContractViolation
 from oncoframe.lake import Lake
+from oncoframe.modalities import assays, feature_contracts
 
 CONTRACTS = feature_contracts()
 WHEN = datetime(2024, 1, 1, tzinfo=UTC)
@@ -114,6 +115,17 @@ def test_service__holds_every_column_known_at_index_and_no_other(store):
     assert "overall_survival_days" in late
 
 
+def test_services__are_those_of_the_studies_and_one_per_assay(store):
+    """A study on a new modality would have to wait for somebody to edit the catalogue."""
+    registered = {
+        service.name: {view.name for view in service.feature_view_projections}
+        for service in store.list_feature_services()
+    }
+    assert registered.keys() == services().keys()
+    for name, assay in assays().items():
+        assert registered[f"{name}_v1"] == {assay.contract.table, "clinical_features"}
+
+
 def test_apply__twice_changes_nothing_and_removes_what_is_gone(home):
     """A view left behind keeps serving a table that nobody writes."""
     store = apply(home)
@@ -202,7 +214,8 @@ def test_feast_apply__works_on_a_fresh_clone(tmp_path):
     lake.append_features(fusion.CONTRACT, row_of(fusion.CONTRACT, fusion_count=3))
     plain = FeatureStore(repo_path=str(clone / "feature_repo"))
     entities = pd.DataFrame({"patient_id": ["P1"], "event_timestamp": [WHEN]})
-    for service in (aml_who_class_v1, plain.get_feature_service("aml_who_class_v1")):
+    [declared] = [service for service in SERVICES if service.name == "aml_who_class_v1"]
+    for service in (declared, plain.get_feature_service("aml_who_class_v1")):
         got = plain.get_historical_features(entities, service, full_feature_names=True).to_df()
         assert got["fusion_features__fusion_count"].to_list() == [3]
 

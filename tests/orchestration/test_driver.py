@@ -13,21 +13,22 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from assets.genomics.fusion import modality as fusion_modality
 from assets.landing import intake
 from assets.landing.samplesheet import read_samplesheet
-from assets.modalities import EXTRACTORS
 from assets.simulate.landing_zone import repair, simulate
 from oncoframe import ledger
 from oncoframe.contracts import Contract, Modality
 from oncoframe.hashing import content_hash
 from oncoframe.lake import Lake
 from oncoframe.ledger import Outcome
+from oncoframe.modalities import assays, spec
 from oncoframe.point_in_time import latest_rows
 from orchestration.patients.driver import Driver, PatientOutcome
 from orchestration.settings import PROJECT, Settings
 
-FUSION = EXTRACTORS[Modality.FUSION].contract
-EXPRESSION = EXTRACTORS[Modality.EXPRESSION].contract
+FUSION = spec(Modality.FUSION).contract
+EXPRESSION = spec(Modality.EXPRESSION).contract
 #: What two undisturbed runs over the same files may differ in.
 VOLATILE = ("created_timestamp", "run_id")
 
@@ -236,8 +237,8 @@ def test_run__computes_everybody_after_a_change_of_code(zone, monkeypatch):
     zone.put("P1", fusions("BCR--ABL1"))
     zone.put("P2", "")
     zone.run()
-    newer = replace(EXTRACTORS[Modality.FUSION], contract=replace(FUSION, code_version="next"))
-    monkeypatch.setitem(EXTRACTORS, Modality.FUSION, newer)
+    newer = replace(spec(Modality.FUSION), contract=replace(FUSION, code_version="next"))
+    monkeypatch.setattr(fusion_modality, "MODALITY", newer)
     again = zone.run()
     assert outcomes(again) == {"P1": "ok", "P2": "quarantined"}
     assert zone.newest()["P1"]["code_version"] == "next"
@@ -391,8 +392,8 @@ def test_run__refuses_alone_who_breaks_the_contract(zone, monkeypatch):
         for feature in FUSION.features
     ]
     stricter = replace(FUSION, features=tuple(odd))
-    reader = replace(EXTRACTORS[Modality.FUSION], contract=stricter)
-    monkeypatch.setitem(EXTRACTORS, Modality.FUSION, reader)
+    reader = replace(spec(Modality.FUSION), contract=stricter)
+    monkeypatch.setattr(fusion_modality, "MODALITY", reader)
     run = zone.run()
     assert outcomes(run) == {"P0": "ok", "P1": "ok", "P2": "quarantined", "P3": "ok"}
     assert run["P2"].entry.error == "ContractViolation"
@@ -555,7 +556,7 @@ def test_run__puts_each_corrupt_file_in_quarantine_with_its_class(lake, settings
         patients = intake.take_in(lake, sheet, now=datetime.now(tz=UTC))["patient_id"].unique()
         done = [
             outcome
-            for modality in EXTRACTORS
+            for modality in assays()
             for outcome in driver.run(modality, patients.to_list(), run_id="run", retry=retry)
         ]
         bad = {o.entry.patient_id: o.entry.error for o in done if o.entry.error is not None}

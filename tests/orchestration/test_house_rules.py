@@ -3,8 +3,8 @@
 import dagster as dg
 import pytest
 
-from assets.modalities import EXTRACTORS
-from assets.store.catalog import feature_contracts
+from oncoframe.errors import SettingsError
+from oncoframe.modalities import assays, feature_contracts
 from orchestration.groups import OWNERS, SCIENCE_OWNERS, STAGES, group
 from orchestration.partitions import PATIENTS
 from orchestration.settings import PROJECT
@@ -88,6 +88,12 @@ def test_stages__are_the_folders_of_the_assets():
     assert folders <= set(STAGES)
 
 
+def test_group__of_a_stage_that_nobody_declares_is_refused():
+    """A misspelt stage would be a group of its own, or a run over nothing."""
+    with pytest.raises(SettingsError, match="no stage genomic; expected one of landing, genomics"):
+        group("genomic")
+
+
 def test_group__follows_the_folder(definitions):
     """An asset of another folder's group would be looked for in the wrong place."""
     misplaced = []
@@ -102,7 +108,7 @@ def test_group__follows_the_folder(definitions):
 
 def test_per_patient_assets__are_partitioned_checked_and_backfilled_in_chunks(definitions, specs):
     """A table without partitions would recompute everybody for one new patient."""
-    for table in (extractor.contract.table for extractor in EXTRACTORS.values()):
+    for table in (assay.contract.table for assay in assays().values()):
         asset = definitions.get_assets_def(table)
         assert specs[table].partitions_def == PATIENTS
         assert asset.backfill_policy == dg.BackfillPolicy.multi_run(500)

@@ -5,7 +5,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets.store.catalog import SERVICES
+from assets.store.catalog import services
 from orchestration.definitions import pipeline_of
 from orchestration.pipeline import Pipeline, open_instance
 from orchestration.progress import Progress
@@ -84,7 +84,8 @@ def test_run__registers_again_once_a_feature_service_is_new(zone, monkeypatch):
     first = runs()
     assert runs() == first
     with monkeypatch.context() as new:
-        new.setattr("orchestration.inputs.SERVICES", {**SERVICES, "leukemia_subtype_v9": ("snv",)})
+        more = {**services(), "leukemia_subtype_v9": ("snv",)}
+        new.setattr("orchestration.inputs.services", lambda: more)
         assert runs() == first + 1
         assert runs() == first + 1
     # Back at what was registered long ago, which is not what is registered now.

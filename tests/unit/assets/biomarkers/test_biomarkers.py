@@ -19,8 +19,9 @@ from assets.genomics.fusion.reader import CONTRACT as FUSION
 from assets.genomics.panel.entries import load_panel
 from assets.genomics.panel.rules import Combination, Entry, Finding, Panel, Source
 from assets.genomics.snv.reader import CONTRACT as SNV
-from assets.store.catalog import feature_contracts, service_contracts
+from assets.store.catalog import service_contracts
 from oncoframe.errors import StudyError
+from oncoframe.modalities import feature_contracts
 
 PANEL = load_panel()
 ATOMS = Atoms(PANEL)

@@ -12,10 +12,10 @@ from assets.clinical.contract import clinical_contract
 from assets.expression.quantification import CONTRACT as EXPRESSION
 from assets.genomics.fusion.reader import CONTRACT as FUSION
 from assets.landing import intake
-from assets.store.catalog import feature_contracts
 from assets.training.lineage import explain
 from oncoframe.errors import StudyError
 from oncoframe.ledger import Outcome
+from oncoframe.modalities import feature_contracts
 
 
 @pytest.fixture

@@ -1,10 +1,14 @@
 """Encoders: what a gap becomes, for models that take gaps and for models that do not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from ml.pipelines.encoding import dense_encoder, encoder
+from oncoframe.contracts import Block, Contract
+from oncoframe.modalities import spec
 
 N = 12
 NAN = np.nan
@@ -39,6 +43,23 @@ def test_encoder__leaves_gaps_to_models_that_take_them(features):
     got = column(encoder(), features, RATIO)
 
     np.testing.assert_array_equal(got, features[RATIO])
+
+
+@pytest.mark.parametrize(("rule", "expected"), [("lowest", 0.5), ("zero", 0.0), (None, 4.0)])
+def test_dense_encoder__fills_a_new_modality_as_it_declares(monkeypatch, rule, expected):
+    """Left to the median, a gap would be filled in a way that nobody who knows the assay chose."""
+    contract = Contract(
+        table="beta_features", modality="beta", description="Beta values.", code_version="1",
+        blocks=(Block("beta", "probe", "1", "beta value per probe", fill=NAN),),
+    )  # fmt: skip
+    new = replace(spec("expression"), contract=contract, fill={"beta": rule})
+    monkeypatch.setattr("ml.pipelines.encoding.modalities", lambda: {"beta": new})
+    first, second = "beta_features__beta[cg1]", "beta_features__beta[cg2]"
+    values = {first: [NAN, 0.5, 0.6, 0.7, *[4.0] * (N - 4)], second: np.linspace(0.2, 0.8, N)}
+
+    filled = column(dense_encoder()[:2], pd.DataFrame(values), first)
+
+    assert filled[0] == pytest.approx(expected)
 
 
 def test_dense_encoder__a_gap_in_a_performed_assay_is_the_lowest_ratio(features):

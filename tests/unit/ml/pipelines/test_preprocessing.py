@@ -11,7 +11,6 @@ from sklearn.compose import ColumnTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from ml.pipelines.preprocessing import (
-    FILL_BY_MODALITY,
     AssayImputer,
     BiomarkerVarianceSelector,
     RareColumnFilter,
@@ -108,15 +107,6 @@ def test_assay_imputer__refuses_what_it_does_not_know(cnv):
         AssayImputer(performed="performed").fit(cnv)
     with pytest.raises(StudyError, match="got 1 others"):
         AssayImputer(performed=3).fit(cnv.to_numpy())
-
-
-def test_fill_by_modality__is_that_of_the_leukemia_lab():
-    assert dict(FILL_BY_MODALITY) == {
-        "snv": "zero",
-        "sv": "zero",
-        "cnv": "lowest",
-        "expression": "zero",
-    }
 
 
 @given(arrays(np.float64, (7, 5), elements=st.sampled_from([0.0, 1.0, -2.5, NAN])), st.data())
