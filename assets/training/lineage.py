@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from assets.clinical.contract import MODALITY as CLINICAL
 from assets.landing import intake
 from oncoframe import ledger
 from oncoframe.columns import Column
@@ -234,8 +235,10 @@ def _file(lake: Lake, contract: Contract, patient_id: str, digest: str) -> str |
         .sort("seen_at")
         .collect()
     )
-    if landed.is_empty():
+    if landed.is_empty() and contract.modality == CLINICAL:
         return f"clinical tables of the landing zone, by dbt model {contract.table}"
+    if landed.is_empty():
+        return "no file: made from the feature tables of the assays"
     same = landed.filter(sha256=digest)["path"]
     return str(same[-1]) if len(same) else None
 

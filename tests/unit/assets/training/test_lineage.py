@@ -8,6 +8,7 @@ import time
 import polars as pl
 import pytest
 
+from assets.biomarkers.contract import CONTRACT as BIOMARKERS
 from assets.clinical.contract import clinical_contract
 from assets.expression.quantification import CONTRACT as EXPRESSION
 from assets.genomics.fusion.reader import CONTRACT as FUSION
@@ -27,6 +28,7 @@ def ward(hospital):
     hospital.lake.extend_dictionary("gene", pl.Series(["FLT3", "NPM1"]))
     hospital.measure(EXPRESSION, "A", expression_unit="counts", expression=[5.0, float("nan")])
     hospital.measure(clinical_contract(), "A", age_at_index_years=63.5)
+    hospital.measure(BIOMARKERS, "A", karyotype_modal_number=46)
     hospital.measure(FUSION, "C", fusion_performed=False)
     hospital.attempt("B", "fusion", Outcome.QUARANTINED)
     hospital.attempt("B", "expression", Outcome.NOT_PERFORMED)
@@ -60,6 +62,15 @@ def test_explain__gives_value_source_and_run(ask, ward):
     assert (found.tool, found.code_version, found.run_id) == ("STAR-Fusion", "x", "run")
     assert found.settings == {"reference_build": "GRCh38", "annotation_version": "x"}
     assert (found.event_timestamp, found.created_timestamp) == (ward.at(0), ward.at(2))
+
+
+@pytest.mark.parametrize(
+    ("feature", "source"),
+    [("age_at_index_years", "dbt model clinical_features"), ("karyotype_modal_number", "no file")],
+)
+def test_explain__names_no_file_where_there_is_none(ask, feature, source):
+    """A biomarker said to come from the clinical tables sends its reader to the wrong place."""
+    assert source in ask("A", feature).file
 
 
 def test_explain__tells_what_was_known_then(ask):
