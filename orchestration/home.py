@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from assets.scoring.table import current_scores
-from assets.store.catalog import feature_contracts
 from assets.training import lineage
 from assets.training.diff import FrameDiff, diff_frames
 from assets.training.frames import FrameRequest
@@ -30,6 +29,7 @@ from oncoframe import ledger
 from oncoframe.clock import utc_time
 from oncoframe.errors import SettingsError
 from oncoframe.lake import Lake
+from oncoframe.modalities import feature_contracts
 from orchestration.frames import build_frame, rebuild_frame
 from orchestration.settings import Settings
 
