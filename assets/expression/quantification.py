@@ -55,7 +55,7 @@ _MISSING = ("", "NA", "N/A", ".", "null")
 _namer = GeneNamer()
 
 
-def extract(path: Path, *, reference_build: str | None) -> Extraction:
+def extract(path: Path, *, reference_build: str | None, sample: str | None = None) -> Extraction:
     """Features of one expression table.
 
     Parameters
@@ -66,6 +66,8 @@ def extract(path: Path, *, reference_build: str | None) -> Extraction:
     reference_build
         Build whose annotation names the genes; GRCh38 if it is not known, because symbols do not
         depend on the build.
+    sample
+        Column to read, in a table of several samples.
 
     Notes
     -----
@@ -75,7 +77,7 @@ def extract(path: Path, *, reference_build: str | None) -> Extraction:
 
     Raises
     ------
-    EmptyFile, TruncatedFile, WrongFormat
+    EmptyFile, TruncatedFile, WrongFormat, MissingSample
         See :func:`assets.expression.formats.read_quantification`; WrongFormat also if a value is no
         number, a table of logarithms names a gene twice, or a row is of a transcript whose gene is
         not told.
@@ -83,7 +85,7 @@ def extract(path: Path, *, reference_build: str | None) -> Extraction:
         If a value is not finite, negative (but for logarithms) or over :data:`MAX_VALUE`, or no
         gene has a read.
     """
-    found = read_quantification(path)
+    found = read_quantification(path, sample)
     reference = reference_for(reference_build) or reference_for("GRCh38")
     rows = _namer(found.genes, reference)
     if rows.unusable is not None:
@@ -111,6 +113,7 @@ def extract(path: Path, *, reference_build: str | None) -> Extraction:
         features=_scalars(genes, found.unit, rows.level, path),
         blocks={"expression": BlockValues(genes["gene"], numbers, checked=True)},
         annotation_version=reference.label if reference else None,
+        sample=found.sample,
     )
 
 

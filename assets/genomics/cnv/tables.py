@@ -52,6 +52,8 @@ class Segments:
         Whether a row is a gene and not a segment.
     lists_events
         Whether the file lists only what is altered; what it does not mention is normal then.
+    is_fitted
+        Whether copies are fitted and not counted, and so may lie far below none.
     purity, ploidy
         As the file gives them.
     reason : dict
@@ -61,6 +63,7 @@ class Segments:
     rows: pl.DataFrame
     is_by_gene: bool = False
     lists_events: bool = False
+    is_fitted: bool = False
     purity: float | None = None
     ploidy: float | None = None
     reasons: dict[int, str] = field(default_factory=dict)
@@ -73,6 +76,7 @@ class _Layout:
     required: frozenset[str]
     place: tuple[str, str, str] | None
     is_zero_based: bool = False
+    is_fitted: bool = False
     sample: str | None = None
     gene: str | None = None
     log2: str | None = None
@@ -85,10 +89,11 @@ _TCGA = ("chromosome", "start", "end")
 _LAYOUTS = (
     # PURPLE, genes; the full table has places, excerpts of it do not
     _Layout(frozenset({"gene", "mincopynumber", "maxcopynumber"}), _TCGA, gene="gene",
-            copies="mincopynumber", minor=("minminorallelecopynumber", "minminoralleleploidy")),
+            copies="mincopynumber", minor=("minminorallelecopynumber", "minminoralleleploidy"),
+            is_fitted=True),
     # PURPLE, segments
     _Layout(frozenset({*_TCGA, "copynumber", "method"}), _TCGA, copies="copynumber",
-            minor=("minorallelecopynumber", "minoralleleploidy")),
+            minor=("minorallelecopynumber", "minoralleleploidy"), is_fitted=True),
     # CNVkit
     _Layout(frozenset({*_TCGA, "gene", "log2", "probes"}), _TCGA, is_zero_based=True, log2="log2",
             copies="cn", minor=("cn1", "cn2")),
@@ -140,7 +145,11 @@ def read_segments(path: Path) -> Segments:
             got=describe(raw[:4096]),
             hint=hint if _is_bins(names) else None,
         )
-    return Segments(_rows(frame, names, layout), is_by_gene=layout.gene is not None)
+    return Segments(
+        _rows(frame, names, layout),
+        is_by_gene=layout.gene is not None,
+        is_fitted=layout.is_fitted,
+    )
 
 
 def _is_bins(names: dict[str, str]) -> bool:
