@@ -81,7 +81,8 @@ def extract(path: Path, *, reference_build: str | None, sample: str | None = Non
     Reasons in the account, in the order in which they are asked: ``no_copy_number`` (of a VCF),
     ``other_sample``, ``other_contig`` (no chromosome), ``filter_not_pass``, ``no_call`` (of a VCF;
     nothing is said of the tumour), ``unreadable_place`` (failed), ``end_before_start``,
-    ``unreadable_copy_number`` (failed). In a table of genes a gene needs no place.
+    ``unreadable_copy_number`` (failed), ``duplicate_record``. In a table of genes a gene needs no
+    place.
 
     Raises
     ------
@@ -159,6 +160,7 @@ def _with_reasons(read: _Read, path: Path) -> pl.DataFrame:
         is_other = pl.col("sample").ne_missing(pl.lit(read.sample))
     no_place = pl.col("start").is_null() | pl.col("end").is_null() | (pl.col("start") < 1)
     no_place &= pl.col("gene").is_null() | pl.col("chrom").is_not_null()
+    same = pl.struct("sample", "chrom", "start", "end", "gene", "ratio", "copies", "minor").hash()
     on_contig = pl.col("chrom").is_not_null() & ~pl.col("chrom").is_in(CHROMOSOMES)
     reason = (
         pl.when(has_no_copies).then(by_reader)
@@ -168,6 +170,7 @@ def _with_reasons(read: _Read, path: Path) -> pl.DataFrame:
         .when(no_place).then(pl.lit("unreadable_place"))
         .when(pl.col("end") < pl.col("start")).then(pl.lit("end_before_start"))
         .when(pl.col("ratio").is_null()).then(pl.lit("unreadable_copy_number"))
+        .when(~same.is_first_distinct()).then(pl.lit("duplicate_record"))
     )  # fmt: skip
     return rows.with_columns(
         reason=reason,
@@ -210,25 +213,27 @@ def _refuse_impossible(rows: pl.DataFrame, path: Path, lowest: float) -> None:
 
 def _refuse_other_unit(used: pl.DataFrame, path: Path) -> None:
     """Refuse copies in the place of logarithms, and logarithms in the place of copies."""
+    has_copies = used["copies"].null_count() < len(used)
+    if used.is_empty() or (not has_copies and (used["ratio"] < 1).any()):
+        return
     autosomal = used.filter(pl.col("chrom").is_null() | pl.col("chrom").is_in(AUTOSOMES))
     is_genome = autosomal["chrom"].n_unique() >= GENOME_CHROMOSOMES
-    ratio = _median_over_bases(autosomal, "ratio")
-    copies = _median_over_bases(autosomal, "copies")
+    median = _median_over_bases(autosomal, "copies" if has_copies else "ratio")
     highest = MAX_MEDIAN_RATIO_GENOME if is_genome else MAX_MEDIAN_RATIO
-    if ratio is not None and copies is None and ratio >= highest and used["ratio"].min() >= 1:  # type: ignore[operator]
+    if median is not None and not has_copies and median >= highest:
         raise WrongFormat(
             "the values are not logarithms of ratios",
             where=str(path),
             expected="log2 of ratios, 0 where nothing is altered",
-            got=f"a median of {math.log2(ratio):.2f}, and none below 0",
+            got=f"a median of {math.log2(median):.2f}, and none below 0",
             hint="If they are copies, give them in a column of copies, as PURPLE and ASCAT do.",
         )
-    if copies is not None and is_genome and copies < MIN_MEDIAN_COPIES:
+    if median is not None and has_copies and is_genome and median < MIN_MEDIAN_COPIES:
         raise WrongFormat(
             "the values are not copies",
             where=str(path),
             expected="copies, 2 where nothing is altered",
-            got=f"a median of {copies:.2f}",
+            got=f"a median of {median:.2f}",
         )
 
 

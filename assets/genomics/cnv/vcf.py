@@ -78,33 +78,30 @@ def read_cnv_vcf(
 
 def _refuse_other_kind(path: Path, events: Events) -> None:
     """Refuse files of variants: alleles with a sequence, breakends, events without copies."""
-    sequence = pl.col("alt").str.contains(r"^[ACGTURYKMSWBDHVNacgturykmswbdhvn,*]+$")
-    has_copies = pl.any_horizontal(pl.col(*_OWN_NUMBERS).is_not_null()) & ~sequence
-    # The genotype of a deletion tells copies only in a file of copy numbers.
-    is_of_events = declares(events.header, Kind.STRUCTURAL) and not declares(
-        events.header, Kind.COPY_NUMBER
-    )
+    rows = events.rows.filter(pl.col("alt") != ".")
+    if rows.is_empty() and len(events.rows):
+        return
+    has_copies = pl.any_horizontal(pl.col(*_OWN_NUMBERS).is_not_null())
+    # Files of both, as DRAGEN merges them, may have few copy numbers.
+    if rows.select((has_copies & pl.col("alt").str.starts_with("<")).any()).item():
+        return
+    small = is_small()
+    if not declares(events.header, Kind.SMALL):
+        # Callers of small variants give an SVTYPE too (Pindel).
+        small &= pl.col("SVTYPE").is_null()
     is_structural = (
         pl.col("alt").str.contains(r"[\[\]]")
         | pl.col("SVTYPE").is_in(_NO_COPIES).fill_null(value=False)
-        | (sequence & pl.col("SVTYPE").is_not_null())
-        | (~has_copies & is_of_events)
+        | (pl.col("alt").str.contains("^[ACGTUNacgtun]+$") & pl.col("SVTYPE").is_not_null())
     )
-    small = is_small(events.header)
-    n_small, n_structural, with_copies, records = (
-        events.rows.filter(pl.col("alt") != ".")
-        .select(
-            small.sum().alias("small"),
-            (is_structural & ~small).sum().alias("structural"),
-            has_copies.sum().alias("with_copies"),
-            pl.len(),
-        )
-        .row(0)
-    )
-    if records or events.rows.is_empty():
-        # Files of both, as DRAGEN merges them, may have few copy numbers.
-        others = {Kind.SMALL: n_small, Kind.STRUCTURAL: 0 if with_copies else n_structural}
-        refuse_other_kind(path, events.header, Kind.COPY_NUMBER, others, records)
+    # The genotype of a deletion tells copies only in a file of copy numbers.
+    if declares(events.header, Kind.STRUCTURAL) and not declares(events.header, Kind.COPY_NUMBER):
+        is_structural |= pl.col("alt").str.starts_with("<")
+    others = {
+        Kind.SMALL: rows.filter(small).height,
+        Kind.STRUCTURAL: rows.filter(is_structural & ~small).height,
+    }
+    refuse_other_kind(path, events.header, Kind.COPY_NUMBER, others, len(rows))
 
 
 def _with_numbers(events: Events) -> pl.DataFrame:

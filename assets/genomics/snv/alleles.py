@@ -67,11 +67,17 @@ def alleles_of(frame: pl.DataFrame, records: int) -> pl.DataFrame:
 def judged(alleles: pl.DataFrame, header: VcfHeader, path: Path) -> pl.DataFrame:
     """Alleles with ``depth``, ``vaf`` and their ``fate`` up to the ones that need all records."""
     ref, alt = pl.col("ref"), pl.col("alt")
+    contigs = alleles.select(pl.col("chrom").unique())
+    elsewhere = contigs.filter(~is_chromosome(mitochondrion=True))["chrom"]
+    # Few files have such records, and looking for a name in each allele takes time.
+    is_elsewhere = (
+        pl.col("chrom").is_in(elsewhere.implode()) if len(elsewhere) else pl.lit(value=False)
+    )
     bases = r"^[ACGTURYKMSWBDHVN]+$"
     structural = alt.str.contains(r"[<>\[\]]") | alt.str.contains(r"^\.[^.]|[^.]\.$")
     fate = (
         pl.when(pl.col("alleles") > MAX_ALTERNATES).then(Fate.TOO_MANY_ALTERNATES.value)
-        .when(~is_chromosome(mitochondrion=True)).then(Fate.OTHER_CONTIG.value)
+        .when(is_elsewhere).then(Fate.OTHER_CONTIG.value)
         .when(~ref.str.contains(bases)).then(Fate.UNREADABLE_ALLELE.value)
         .when(alt.is_in(_NO_ALTERNATE) | (alt == ref)).then(Fate.NO_ALTERNATE_ALLELE.value)
         .when(structural).then(Fate.STRUCTURAL_ALLELE.value)

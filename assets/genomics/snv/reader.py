@@ -116,8 +116,10 @@ def extract(path: Path, *, reference_build: str | None, sample: str | None = Non
         named = frame.with_columns(chromosome_names(frame["chrom"]))
         alleles = judged(alleles_of(named, records), header, path)
         candidates = alleles.filter(pl.col("fate") >= Fate.CONTRADICTED_REFERENCE.value)
-        early += _ended(alleles, candidates)
-        failed_genes |= _genes_of_failed(alleles, annotation)
+        ended = _ended(alleles, candidates)
+        early += ended
+        if not ended.keys().isdisjoint(_FAILED):
+            failed_genes |= _genes_of_failed(alleles, annotation)
         structural += _events_by_sequence(header, frame)
         kept.append(_candidates(candidates, annotation))
         records += len(frame)

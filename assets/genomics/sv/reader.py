@@ -20,7 +20,7 @@ from assets.genomics.sv.records import (
     with_structure,
 )
 from assets.genomics.vcf.events import read_events
-from assets.genomics.vcf.kind import Kind, is_small, refuse_other_kind
+from assets.genomics.vcf.kind import Kind, declares, is_small, refuse_other_kind
 from oncoframe.extraction import Extraction, refuse_nothing_usable
 from oncoframe.reference.active import reference_for
 
@@ -79,10 +79,10 @@ def extract(path: Path, *, reference_build: str | None, sample: str | None = Non
     )
     reasons = Counter(fates["reason"].drop_nulls().to_list())
     with_alternate = len(found.rows) - reasons["no_alternate_allele"]
-    by_depth, small = (
-        reasons["copy_number_call"],
-        found.rows.select(is_small(found.header).sum()).item(),
-    )
+    by_depth, small = reasons["copy_number_call"], reasons["small_variant"]
+    if declares(found.header, Kind.SMALL):
+        # Callers of small variants give an SVTYPE too (Pindel).
+        small = int(found.rows.select(is_small().sum()).item())
     # Files of both, as DRAGEN merges them, may have few structural variants.
     others = {Kind.SMALL: small, Kind.COPY_NUMBER: by_depth * (by_depth + small == with_alternate)}
     if with_alternate or found.rows.is_empty():

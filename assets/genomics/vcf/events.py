@@ -202,7 +202,6 @@ def _with_places(path: Path, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _asked(frame: pl.DataFrame, info: Sequence[str], formats: Sequence[str]) -> pl.DataFrame:
-    is_blank = pl.col("own").str.contains(r"^[.:/|,]*$")
     return frame.select(
         "line",
         chromosome_names(frame["chrom"]).alias("chrom"),
@@ -214,10 +213,21 @@ def _asked(frame: pl.DataFrame, info: Sequence[str], formats: Sequence[str]) -> 
         "filter",
         *(_info(key).alias(key) for key in info),
         *_sample_values(frame, formats),
-        is_no_call=pl.col("format").str.contains("^GT(?::|$)") & is_blank,
-        is_genotyped=pl.col("format").str.starts_with("GT:")
-        | ((pl.col("format") == "GT") & ~is_blank),
+        **_genotyping(frame),
     )  # fmt: skip
+
+
+def _genotyping(frame: pl.DataFrame) -> dict[str, pl.Expr]:
+    """Whether the genotype of the tumour calls nothing, and whether its caller genotypes."""
+    layouts = frame["format"].unique().drop_nulls()
+    if not any(text.partition(":")[0] == "GT" for text in layouts):
+        return {name: pl.lit(value=False) for name in ("is_no_call", "is_genotyped")}
+    is_bare, has_more = pl.col("format") == "GT", pl.col("format").str.starts_with("GT:")
+    is_blank = pl.col("own").str.strip_chars(".:/|,") == ""
+    return {
+        "is_no_call": (is_bare | has_more) & is_blank,
+        "is_genotyped": has_more | (is_bare & ~is_blank),
+    }
 
 
 def _without_placeholders(rows: pl.DataFrame, header: VcfHeader) -> pl.DataFrame:

@@ -60,15 +60,11 @@ def kind_of_events(header: VcfHeader) -> Kind:
     return Kind.COPY_NUMBER if declares(header, Kind.COPY_NUMBER) else Kind.STRUCTURAL
 
 
-def is_small(header: VcfHeader) -> pl.Expr:
-    """Whether records of :func:`assets.genomics.vcf.events.read_events` are small variants.
-
-    Also those that a caller of small variants (Pindel) gives an SVTYPE.
-    """
+def is_small() -> pl.Expr:
+    """Whether records of :func:`assets.genomics.vcf.events.read_events` change few bases."""
     is_sequence = pl.col("alt").str.contains("^[ACGTUNacgtun,]+$")
     change = (pl.col("alt_length") - pl.col("ref_length")).abs()
-    found = is_sequence & (change < MIN_EVENT_BP)
-    return found if declares(header, Kind.SMALL) else found & pl.col("SVTYPE").is_null()
+    return is_sequence & (change < MIN_EVENT_BP)
 
 
 def refuse_other_kind(
