@@ -182,6 +182,9 @@ def refuse_nothing_usable(found: Extraction, path: Path, silent: Collection[str]
         If there are records, and every one is left out for such a reason.
     """
     reasons = {**found.filtered, **found.failed}
+    if "no_call" in reasons:
+        # A filter is of the site: beside no-calls it says nothing of this sample either.
+        silent = {*silent, "filter_not_pass"}
     mute = sum(number for reason, number in reasons.items() if reason in silent)
     if found.records and mute == found.records:
         listed = ", ".join(f"{number} {reason}" for reason, number in sorted(reasons.items()))

@@ -35,7 +35,7 @@ CONTRACT = Contract(
         "Gene expression from RNA: one value per gene in the unit of the file, number of genes, "
         "total counts."
     ),
-    code_version="2",
+    code_version="3",
     features=(
         Feature("expression_unit", pl.String(), "1", "unit of the values: counts, tpm, fpkm, log2"),
         Feature("expression_level", pl.String(), "1",
@@ -72,8 +72,8 @@ def extract(path: Path, *, reference_build: str | None, sample: str | None = Non
     Notes
     -----
     Reasons in the account: ``not_a_gene`` (rows like ``__no_feature`` and ``N_unmapped`` that count
-    the rest), ``par_y_copy`` (the Y copy of a pseudoautosomal gene, ``_PAR_Y``), and failed,
-    ``missing_value`` (empty or NA).
+    the rest, or without a name), ``par_y_copy`` (the Y copy of a pseudoautosomal gene,
+    ``_PAR_Y``), and failed, ``missing_value`` (empty or NA).
 
     Raises
     ------

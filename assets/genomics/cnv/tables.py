@@ -198,6 +198,7 @@ def _rows(frame: pl.DataFrame, names: dict[str, str], layout: _Layout) -> pl.Dat
         return pl.when(value.is_finite()).then(value)
 
     chrom, start, end = (layout.place or ("", "", "")) if _has_place(layout, names) else ("",) * 3
+    written = layout.ratio or layout.log2
     ratio = number(layout.ratio) if layout.ratio else 2.0 ** number(layout.log2)
     copies = number(layout.copies)
     minor = [number(name) for name in layout.minor if name in names]
@@ -208,7 +209,8 @@ def _rows(frame: pl.DataFrame, names: dict[str, str], layout: _Layout) -> pl.Dat
         (text(start).cast(pl.Int64, strict=False) + int(layout.is_zero_based)).alias("start"),
         text(end).cast(pl.Int64, strict=False).alias("end"),
         text(layout.gene).alias("gene"),
-        pl.coalesce(ratio, copies / 2).alias("ratio"),
+        # A gap in the column of ratios is no reason to take those of another kind.
+        (ratio if written else copies / 2).alias("ratio"),
         copies.alias("copies"),
         (pl.min_horizontal(minor) if minor else pl.lit(None, pl.Float64)).alias("minor"),
     ).cast(SEGMENT_SCHEMA)

@@ -65,7 +65,8 @@ def read_cnv_vcf(
         "copies",
         "minor",
     ).cast(SEGMENT_SCHEMA)
-    is_normal = (pl.col("alt") == ".") | (pl.col("ratio") == 1)
+    is_event = pl.col("SVTYPE").is_in(["DEL", "DUP"]).fill_null(value=False)
+    is_normal = ((pl.col("alt") == ".") & ~is_event) | (pl.col("ratio") == 1)
     found = Segments(
         segments,
         lists_events=not rows.select(is_normal.any()).item(),
