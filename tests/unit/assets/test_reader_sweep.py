@@ -231,7 +231,7 @@ def test_extract__never_says_something_else_of_a_changed_file_without_saying_so(
     before = {file: read(file.modality, file.text, path) for file in good}
     assert None not in before.values()
 
-    @settings(max_examples=1500, suppress_health_check=list(HealthCheck), deadline=None)
+    @settings(max_examples=300, suppress_health_check=list(HealthCheck), deadline=None)
     @given(changed(good))
     def check(change: tuple[GoodFile, str, str]) -> None:
         file, text, _ = change
