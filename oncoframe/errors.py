@@ -7,7 +7,9 @@
     │   ├── EmptyFile            zero bytes, or no header
     │   ├── TruncatedFile        compressed stream or text ends early
     │   ├── WrongFormat          not the format its row says
-    │   ├── MissingSample        a VCF header without the sample that is needed
+    │   ├── MissingSample        no sample that is asked for, or that may be a tumour
+    │   ├── AmbiguousSample      several samples that may be the patient's, and none is named
+    │   ├── NothingUsable        records, but none that says anything of this assay
     │   └── ImpossibleValue      a value that cannot be measured (NaN, negative count, VAF of 3)
     ├── WorkerDied               the process that read the file was killed (permanent)
     ├── ExtractorFailed          an extractor met what it does not know: a defect of ours
@@ -109,6 +111,14 @@ class WrongFormat(BadInput):
 
 class MissingSample(BadInput):
     """A call file that carries no sample to read."""
+
+
+class AmbiguousSample(BadInput):
+    """A file of several samples, none of which is named."""
+
+
+class NothingUsable(BadInput):
+    """A file with records none of which can be used: no negative result."""
 
 
 class ImpossibleValue(BadInput):

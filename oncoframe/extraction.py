@@ -6,6 +6,8 @@ The seam between the science (``assets/<stage>/*.py``) and the per-patient drive
 only, all of them picklable, so that an extractor runs in a worker process.
 """
 
+import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from oncoframe.contracts import Status
+from oncoframe.errors import NothingUsable
 
 #: A scalar feature value; None where the file does not say.
 FeatureValue = float | int | bool | str | None
@@ -33,6 +36,8 @@ class LandedFile:
     sha256
         Hash of the file (of a folder: of its sorted names and hashes); of the row's own text
         where there is no file.
+    sample
+        Sample to read in a file of several; None where there is nothing to choose.
     """
 
     patient_id: str
@@ -44,6 +49,23 @@ class LandedFile:
     tool: str | None
     site: str | None
     sha256: str
+    sample: str | None = None
+
+    @property
+    def signature(self) -> str:
+        """What :func:`signed` makes of the hash that intake saw."""
+        return signed(self.sha256, self.sample)
+
+
+def signed(digest: str, sample: str | None) -> str:
+    """Hash that the row of a file carries: of its bytes, and of the sample if one is named.
+
+    Another sample of the same file is another source; without a named one it is the hash of the
+    bytes alone.
+    """
+    if sample is None:
+        return digest
+    return hashlib.sha256(f"{digest} {sample}".encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -120,6 +142,8 @@ class Extraction:
         the reader needs none.
     notes
         Name -> what else the file tells (JSON values); shown beside the row, not stored in it.
+    sample
+        Sample that was read, as the file names it; None where it names none.
     """
 
     records: int
@@ -131,6 +155,7 @@ class Extraction:
     pictures: dict[str, Picture] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     annotation_version: str | None = None
+    sample: str | None = None
 
     def __post_init__(self) -> None:
         accounted = self.used + sum(self.filtered.values()) + sum(self.failed.values())
@@ -139,9 +164,42 @@ class Extraction:
             raise ValueError(msg)
 
 
+def refuse_nothing_usable(found: Extraction, path: Path, silent: Collection[str]) -> Extraction:
+    """Refuse a file with records of which none says anything; otherwise return what was found.
+
+    A record that a rule left out after looking at it (the caller does not believe it) is an
+    answer; one that could not be read, or is of another kind, is none. Without a single answer
+    "nothing was found" would be a result that nobody measured.
+
+    Parameters
+    ----------
+    silent
+        Reasons of the account for which a record says nothing.
+
+    Raises
+    ------
+    NothingUsable
+        If there are records, and every one is left out for such a reason.
+    """
+    reasons = {**found.filtered, **found.failed}
+    if "no_call" in reasons:
+        # A filter is of the site: beside no-calls it says nothing of this sample either.
+        silent = {*silent, "filter_not_pass"}
+    mute = sum(number for reason, number in reasons.items() if reason in silent)
+    if found.records and mute == found.records:
+        listed = ", ".join(f"{number} {reason}" for reason, number in sorted(reasons.items()))
+        raise NothingUsable(
+            "no record of the file can be used",
+            where=str(path),
+            expected="at least one that this assay can read",
+            got=listed,
+        )
+    return found
+
+
 @dataclass(frozen=True)
 class ReadFile:
-    """One file as read: the hash of its bytes and what they hold (None: the assay failed)."""
+    """One file as read: its :func:`signed` hash, what it holds (None: assay failed)."""
 
     file: LandedFile
     sha256: str
@@ -159,6 +217,8 @@ class Extractor(Protocol):
         If it could not be read this time.
     """
 
-    def __call__(self, path: Path, *, reference_build: str | None) -> Extraction:
-        """Features of the file at ``path``."""
+    def __call__(
+        self, path: Path, *, reference_build: str | None, sample: str | None = None
+    ) -> Extraction:
+        """Features of the file at ``path``; of one sample, where it holds several."""
         ...

@@ -70,8 +70,18 @@ class Lake:
         with FileLock(folder / f"{table}.lock"):
             yield
 
-    def append(self, table: str, rows: pl.DataFrame) -> int:
-        """Append rows and return the Delta version that holds them."""
+    def append(self, table: str, rows: pl.DataFrame, *, widen: bool = False) -> int:
+        """Append rows and return the Delta version that holds them.
+
+        Parameters
+        ----------
+        table
+            Name; created if needed.
+        rows
+            Rows of the table.
+        widen
+            Whether a column that the table does not have yet is added to it.
+        """
         # Delta lets two appends pass each other, but not two that both create the table.
         if not self.exists(table):
             with self.lock(f"{table}.new"):
@@ -81,7 +91,9 @@ class Lake:
             return DeltaTable(self.path(table)).version()
         # One reading of the log instead of three: it is what a commit costs in a long table.
         opened = DeltaTable(self.path(table))
-        write_deltalake(opened, rows.to_arrow(), mode="append")
+        write_deltalake(
+            opened, rows.to_arrow(), mode="append", schema_mode="merge" if widen else None
+        )
         return opened.version()
 
     def append_features(self, contract: Contract, rows: pl.DataFrame) -> int:

@@ -90,8 +90,9 @@ def describe(head: bytes) -> str:
 def line_blocks(path: Path) -> Iterator[bytes]:
     r"""Whole lines of a text file, in blocks of about :data:`BLOCK_BYTES`.
 
-    Line ends are ``\n`` in every block, also where the file has ``\r\n``; only the last block may
-    lack the last one, which tells a reader that the file may be cut. A byte order mark is removed.
+    Line ends are ``\n`` in every block, also where the file has ``\r\n`` or ``\r``; only the last
+    block may lack the last one, which tells a reader that the file may be cut. A byte order mark is
+    removed.
 
     Raises
     ------
@@ -109,6 +110,7 @@ def line_blocks(path: Path) -> Iterator[bytes]:
     """
     carry = b""
     first = True
+    is_old_mac = False
     with _opened(path) as stream:
         while chunk := _read(stream, BLOCK_BYTES, path):
             if len(chunk) == BLOCK_BYTES >= MIN_BLANK_BYTES and chunk.isspace():
@@ -116,7 +118,10 @@ def line_blocks(path: Path) -> Iterator[bytes]:
             if first:
                 _refuse_binary(chunk, path)
                 chunk = chunk.removeprefix(_UTF8_MARK)
+                is_old_mac = b"\n" not in chunk and b"\r" in chunk
                 first = False
+            if is_old_mac:
+                chunk = chunk.replace(b"\r", b"\n")
             end = chunk.rfind(b"\n") + 1
             if end:
                 yield _clean(carry + chunk[:end], path)

@@ -30,8 +30,8 @@ MIN_HOUSEKEEPING = 3
 #: Added to counts, TPM and FPKM before the logarithm.
 OFFSET = 1.0
 
-SV_JOIN, CNV_BAND, CNV_GENE, EXPRESSION = (
-    "sv_join", "cnv_band_ratio", "cnv_gene_ratio", "expression",
+SV_JOIN, CNV_BAND, CNV_GENE, CNV_ARM, EXPRESSION = (
+    "sv_join", "cnv_band_ratio", "cnv_gene_ratio", "cnv_arm_ratio", "expression",
 )  # fmt: skip
 EXPRESSION_UNIT = "expression_unit"
 
@@ -92,28 +92,39 @@ def sv_answers(joins: pl.Series, atoms: Atoms, pairs: Positions) -> pl.DataFrame
     Parameters
     ----------
     joins : (n,) series of vectors over ``pairs``
-        Null where not performed; a position behind the end of a vector is zero.
+        Null where not performed; a position behind the end of a vector is zero, NaN is a pair of
+        which a record could not be read.
     """
     performed = joins.is_not_null()
     answers = {}
     for atom, positions in sv_positions(atoms, pairs).items():
-        values = _gathered(joins, positions)
+        values = _gathered(joins, positions, beyond=0.0)
         found = pl.Series((np.nan_to_num(values) > 0).any(axis=1))
-        answers[column(Source.SV, atom)] = _where(found, performed)
+        is_known = found | ~pl.Series(np.isnan(values).any(axis=1))
+        answers[column(Source.SV, atom)] = _where(found, performed & is_known)
     return pl.DataFrame(answers)
 
 
-def cnv_answers(
-    bands: pl.Series, genes: pl.Series, atoms: Atoms, band_axis: Positions, gene_axis: Positions
+def cnv_answers(  # three vectors and their axes
+    bands: pl.Series,
+    genes: pl.Series,
+    arms: pl.Series,
+    atoms: Atoms,
+    band_axis: Positions,
+    gene_axis: Positions,
+    arm_axis: Positions,
 ) -> pl.DataFrame:
     """Regions and genes by their copy-number ratio; X and Y, whose normal ratio differs, are null.
 
     Parameters
     ----------
-    bands, genes : (n,) series of vectors over the two axes
-        Ratios to two copies, NaN where not measured; null where not performed.
+    bands, genes, arms : (n,) series of vectors over the three axes
+        Ratios to two copies, NaN where not measured; null where not performed. An arm without a
+        ratio though it has measured bands holds a record that could not be read: what is not
+        altered in it is unknown.
     """
     regions = {name: _band_region(name) for name in band_axis}
+    unread = _unread_arms(bands, arms, regions, band_axis, arm_axis)
     answers = {}
     for atom in atoms.all[Source.CNV]:
         kind, _, gene = atom.partition(" ")
@@ -128,8 +139,33 @@ def cnv_answers(
             limit = LOST_MAX_RATIO if is_loss else GAINED_MIN_RATIO
             values = _gathered(bands, positions if where.chromosome not in "XY" else [])
             found = _changed(values, limit, is_loss=is_loss, whole=where.is_whole)
+            for arm in _arms_of(where):
+                found = _where(found, found | ~unread[arm]) if arm in unread else found
         answers[column(Source.CNV, atom)] = found
     return pl.DataFrame(answers)
+
+
+def _arms_of(where: Region) -> list[str]:
+    sides = {"p": where.low < 0, "q": where.high > 0}
+    return [f"{where.chromosome}{side}" for side, is_in in sides.items() if is_in]
+
+
+def _unread_arms(
+    bands: pl.Series,
+    arms: pl.Series,
+    regions: Mapping[str, Region | None],
+    band_axis: Positions,
+    arm_axis: Positions,
+) -> dict[str, pl.Series]:
+    """Arm -> in whom a record of it could not be read; arms in which that is nobody left out."""
+    found = {}
+    for arm, position in arm_axis.items():
+        own = [band_axis[band] for band, r in regions.items() if r and _arms_of(r) == [arm]]
+        measured = np.isfinite(_gathered(bands, own)).any(axis=1)
+        is_unread = measured & np.isnan(_gathered(arms, [position])[:, 0])
+        if is_unread.any():
+            found[arm] = pl.Series(is_unread)
+    return found
 
 
 def expression_ratios(
@@ -170,8 +206,13 @@ def expression_ratios(
     )
 
 
-def _gathered(vectors: pl.Series, positions: Sequence[int]) -> np.ndarray:
-    """(n, positions) array of float64; NaN for no vector, a negative or a missing position."""
+def _gathered(
+    vectors: pl.Series, positions: Sequence[int], *, beyond: float = float("nan")
+) -> np.ndarray:
+    """(n, positions) array of float64; NaN for no vector or a negative position.
+
+    A position behind the end of a vector is ``beyond``.
+    """
     values = np.full((len(vectors), len(positions)), np.nan)
     known = [i for i, position in enumerate(positions) if position >= 0]
     if known and len(vectors):
@@ -179,6 +220,7 @@ def _gathered(vectors: pl.Series, positions: Sequence[int]) -> np.ndarray:
         taken = (
             vectors.to_frame("v")
             .select(pl.col("v").list.gather(pl.lit(wanted, pl.List(pl.Int64)), null_on_oob=True))
+            .select(pl.col("v").list.eval(pl.element().fill_null(beyond)))
             .to_series()
         )
         present = taken.is_not_null().to_numpy()

@@ -157,7 +157,9 @@ def _rows(lake: Lake, events: pl.DataFrame, read: Mapping[str, int | None]) -> p
     fusion_rows = taken.of(Modality.FUSION, seen.columns_of(Source.FUSION))
     vector = pl.List(pl.Float32())
     joins = taken.of(Modality.SV, {seen.SV_JOIN: vector})
-    ratios = taken.of(Modality.CNV, {seen.CNV_BAND: vector, seen.CNV_GENE: vector})
+    ratios = taken.of(
+        Modality.CNV, {seen.CNV_BAND: vector, seen.CNV_GENE: vector, seen.CNV_ARM: vector}
+    )
     levels = taken.of(
         Modality.EXPRESSION, {seen.EXPRESSION: vector, seen.EXPRESSION_UNIT: pl.String()}
     )
@@ -168,7 +170,15 @@ def _rows(lake: Lake, events: pl.DataFrame, read: Mapping[str, int | None]) -> p
             seen.snv_answers(snv_rows, atoms),
             seen.fusion_answers(fusion_rows, atoms),
             seen.sv_answers(joins[seen.SV_JOIN], atoms, taken.axis("gene_pair")),
-            seen.cnv_answers(ratios[seen.CNV_BAND], ratios[seen.CNV_GENE], atoms, bands, genes),
+            seen.cnv_answers(
+                ratios[seen.CNV_BAND],
+                ratios[seen.CNV_GENE],
+                ratios[seen.CNV_ARM],
+                atoms,
+                bands,
+                genes,
+                taken.axis("arm"),
+            ),
             cytogenetic,
         ],
         how="horizontal",

@@ -38,12 +38,15 @@ class Quantification:
         1-based line of each row.
     unit
         Unit of the values.
+    sample
+        Sample that the column of the values names; None where it names none.
     """
 
     genes: pl.Series
     values: pl.Series
     lines: pl.Series
     unit: Unit
+    sample: str | None = None
 
 
 #: Rows of a table of one patient; an annotation has 60,000 genes and 400,000 transcripts.
@@ -54,16 +57,23 @@ _COMMENT = re.compile(rb"#[ !%]|[ \t]*$")
 _QUOTED = re.compile(rb'"[^"\n]*"')
 
 
-def read_quantification(path: Path) -> Quantification:
+def read_quantification(path: Path, sample: str | None = None) -> Quantification:
     """Expression table of one patient, read block by block.
+
+    Parameters
+    ----------
+    path
+        Table.
+    sample
+        Column to read, in a table of several.
 
     Raises
     ------
     EmptyFile, TruncatedFile, WrongFormat, FileMissing, Unavailable
         As :func:`oncoframe.textfiles.line_blocks`; EmptyFile also without a row of genes,
         TruncatedFile if the last line is cut, WrongFormat if the layout or the unit of the values
-        cannot be told, the table holds several samples or is larger than :data:`MAX_ROWS` rows or
-        :data:`oncoframe.textfiles.MAX_TABLE_BYTES`.
+        cannot be told, the table holds several samples and none is named, or is larger than
+        :data:`MAX_ROWS` rows or :data:`oncoframe.textfiles.MAX_TABLE_BYTES`.
     """
     layout: Layout | None = None
     parts: list[Quantification] = []
@@ -86,7 +96,7 @@ def read_quantification(path: Path) -> Quantification:
                 previous = block
                 continue
             head = block[start:].split(b"\n", 1)[0]
-            layout = read_layout(head, block[start:], path)
+            layout = read_layout(head, block[start:], path, sample)
             if layout.has_header:
                 start = min(start + len(head) + 1, len(block))
         before = block.count(b"\n", 0, start)
@@ -105,6 +115,7 @@ def read_quantification(path: Path) -> Quantification:
         values=values,
         lines=pl.concat([part.lines for part in parts]),
         unit=layout.unit or _unit_of_values(values, path),
+        sample=layout.sample,
     )
 
 

@@ -15,6 +15,8 @@ import polars as pl
 
 from oncoframe.reference.tables import Reference
 
+#: What stands for the name of a gene where there is none, as R and spreadsheets write it.
+NO_NAMES = ("", ".", "-", "?", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "none")
 #: Rows before the genes of STAR ReadsPerGene; those of HTSeq begin with two underscores.
 STAR_SPECIAL = ("N_unmapped", "N_multimapping", "N_noFeature", "N_ambiguous")
 #: Longest name of a gene or transcript (GENCODE's names of transcripts have 150 characters).
@@ -93,7 +95,7 @@ def _told_apart(written: pl.Series, reference: Reference | None) -> GeneNames:
         frame = frame.with_columns(_gene_of_transcript(reference))
     name = pl.col("name")
     told = frame.select(
-        is_gene=~(name.str.starts_with("__") | name.is_in(STAR_SPECIAL) | (name == "")),
+        is_gene=~(name.str.starts_with("__") | name.is_in([*STAR_SPECIAL, *NO_NAMES])),
         is_par_copy=name.str.ends_with(_PAR_Y),
         given=_without_version(),
     )

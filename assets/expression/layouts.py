@@ -17,6 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from oncoframe.errors import WrongFormat
+from oncoframe.samples import listed_names, one_sample
 from oncoframe.textfiles import describe
 
 
@@ -39,6 +40,7 @@ class Layout:
     value: int
     has_header: bool
     unit: Unit | None
+    sample: str | None = None
 
 
 #: Most columns of a table of one patient.
@@ -75,7 +77,7 @@ _STAR_COLUMNS = 4
 _SEPARATORS = (b"\t", b",", b";")
 
 
-def read_layout(head: bytes, text: bytes, path: Path) -> Layout:
+def read_layout(head: bytes, text: bytes, path: Path, sample: str | None = None) -> Layout:
     """Columns of a table from its first line.
 
     Parameters
@@ -84,21 +86,29 @@ def read_layout(head: bytes, text: bytes, path: Path) -> Layout:
         The line, without its end.
     text
         The table from it on, for messages.
+    sample
+        Column to read, in a table of several.
 
     Raises
     ------
     WrongFormat
         If the columns are not those of an expression table of one patient.
+    MissingSample
+        If the sample is not there, or the only one is a normal one.
     """
     separator = next((mark for mark in _SEPARATORS if mark in head), None)
     if separator is None or head.lstrip().startswith((b"<", b"{", b"##")):
         raise WrongFormat("not an expression table", where=str(path), got=describe(text[:4096]))
     if head.count(separator) > MAX_COLUMNS:
         raise _several_samples(path, f"more than {MAX_COLUMNS}")
-    names = [name.strip(' "').lower() for name in _split(head.lstrip(b"#"), separator, path)]
+    titles = [name.strip(' "') for name in _split(head.lstrip(b"#"), separator, path)]
+    names = [title.lower() for title in titles]
     has_header = names[0] in _GENE_COLUMNS or not any(map(_is_number, names[1:]))
-    gene, value, unit = _named_columns(names, path) if has_header else _unnamed_columns(names, path)
-    return Layout(separator, len(names), gene, value, has_header, unit)
+    if not has_header:
+        gene, value, unit = _unnamed_columns(names, path)
+        return Layout(separator, len(names), gene, value, has_header, unit)
+    gene, value, unit, own = _named_columns(titles, path, sample)
+    return Layout(separator, len(names), gene, value, has_header, unit, own)
 
 
 def _split(head: bytes, separator: bytes, path: Path) -> list[str]:
@@ -112,11 +122,14 @@ def _split(head: bytes, separator: bytes, path: Path) -> list[str]:
         raise WrongFormat("the header cannot be read", where=str(path)) from error
 
 
-def _named_columns(names: list[str], path: Path) -> tuple[int, int, Unit | None]:
-    """Positions of gene and value, and the unit where a name tells it."""
+def _named_columns(
+    titles: list[str], path: Path, sample: str | None
+) -> tuple[int, int, Unit | None, str | None]:
+    """Positions of gene and value, the unit where a name tells it, else the sample."""
+    names = [title.lower() for title in titles]
     for columns, gene_name, value_name in _FIXED_HEADERS:
         if columns <= set(names):
-            return names.index(gene_name), names.index(value_name), Unit.COUNTS
+            return names.index(gene_name), names.index(value_name), Unit.COUNTS, None
     gene = next((i for i, name in enumerate(names) if name in _GENE_COLUMNS), 0)
     others = [
         i
@@ -127,11 +140,14 @@ def _named_columns(names: list[str], path: Path) -> tuple[int, int, Unit | None]
     for unit in Unit:
         of_unit = [i for i in others if units.get(i) is unit]
         if len(of_unit) == 1 and len(units) == len(others):
-            return gene, of_unit[0], unit
-    if len(others) != 1:
-        raise _several_samples(path, str(len(others)))
+            return gene, of_unit[0], unit, None
+    samples = [titles[i] for i in others]
+    if not others or (len(others) > 1 and sample is None):
+        raise _several_samples(path, listed_names(samples))
     is_feature_counts = names[:6] == ["geneid", "chr", "start", "end", "strand", "length"]
-    return gene, others[0], Unit.COUNTS if is_feature_counts else None
+    own = one_sample(samples, sample, path)
+    value = others[samples.index(own)]
+    return gene, value, Unit.COUNTS if is_feature_counts else units.get(value), own
 
 
 def _several_samples(path: Path, got: str) -> WrongFormat:
@@ -140,7 +156,8 @@ def _several_samples(path: Path, got: str) -> WrongFormat:
         where=str(path),
         expected="one column of values",
         got=got,
-        hint="Import a matrix of several patients instead.",
+        hint="Name the sample (column sample of the samplesheet, or --sample), or import a matrix "
+        "of several patients instead.",
     )
 
 

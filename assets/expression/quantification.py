@@ -35,7 +35,7 @@ CONTRACT = Contract(
         "Gene expression from RNA: one value per gene in the unit of the file, number of genes, "
         "total counts."
     ),
-    code_version="2",
+    code_version="3",
     features=(
         Feature("expression_unit", pl.String(), "1", "unit of the values: counts, tpm, fpkm, log2"),
         Feature("expression_level", pl.String(), "1",
@@ -55,7 +55,7 @@ _MISSING = ("", "NA", "N/A", ".", "null")
 _namer = GeneNamer()
 
 
-def extract(path: Path, *, reference_build: str | None) -> Extraction:
+def extract(path: Path, *, reference_build: str | None, sample: str | None = None) -> Extraction:
     """Features of one expression table.
 
     Parameters
@@ -66,16 +66,18 @@ def extract(path: Path, *, reference_build: str | None) -> Extraction:
     reference_build
         Build whose annotation names the genes; GRCh38 if it is not known, because symbols do not
         depend on the build.
+    sample
+        Column to read, in a table of several samples.
 
     Notes
     -----
     Reasons in the account: ``not_a_gene`` (rows like ``__no_feature`` and ``N_unmapped`` that count
-    the rest), ``par_y_copy`` (the Y copy of a pseudoautosomal gene, ``_PAR_Y``), and failed,
-    ``missing_value`` (empty or NA).
+    the rest, or without a name), ``par_y_copy`` (the Y copy of a pseudoautosomal gene,
+    ``_PAR_Y``), and failed, ``missing_value`` (empty or NA).
 
     Raises
     ------
-    EmptyFile, TruncatedFile, WrongFormat
+    EmptyFile, TruncatedFile, WrongFormat, MissingSample
         See :func:`assets.expression.formats.read_quantification`; WrongFormat also if a value is no
         number, a table of logarithms names a gene twice, or a row is of a transcript whose gene is
         not told.
@@ -83,7 +85,7 @@ def extract(path: Path, *, reference_build: str | None) -> Extraction:
         If a value is not finite, negative (but for logarithms) or over :data:`MAX_VALUE`, or no
         gene has a read.
     """
-    found = read_quantification(path)
+    found = read_quantification(path, sample)
     reference = reference_for(reference_build) or reference_for("GRCh38")
     rows = _namer(found.genes, reference)
     if rows.unusable is not None:
@@ -111,6 +113,7 @@ def extract(path: Path, *, reference_build: str | None) -> Extraction:
         features=_scalars(genes, found.unit, rows.level, path),
         blocks={"expression": BlockValues(genes["gene"], numbers, checked=True)},
         annotation_version=reference.label if reference else None,
+        sample=found.sample,
     )
 
 

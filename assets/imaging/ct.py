@@ -11,7 +11,7 @@ from oncoframe.extraction import Extraction
 __all__ = ["CONTRACT", "extract"]
 
 
-def extract(path: Path, *, reference_build: str | None) -> Extraction:
+def extract(path: Path, *, reference_build: str | None, sample: str | None = None) -> Extraction:
     """Radiomic features of the tumour in a folder of DICOM files, or of one image and its mask.
 
     Records are the series of the folder. Settings and the rule of the mask are those that intake
@@ -23,6 +23,8 @@ def extract(path: Path, *, reference_build: str | None) -> Extraction:
         Folder of one patient's study, in any layout.
     reference_build
         Not used: a CT has no genome.
+    sample
+        Not used: a study is of one patient; the samplesheet names samples of call files only.
 
     Raises
     ------
@@ -31,5 +33,5 @@ def extract(path: Path, *, reference_build: str | None) -> Extraction:
     """
     from assets.imaging.study import extract_landed  # noqa: PLC0415  (imaging libraries take 2 s)
 
-    del reference_build
+    del reference_build, sample
     return extract_landed(path)

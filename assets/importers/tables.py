@@ -143,6 +143,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame
         As :func:`open_table`; WrongFormat also if two columns have one name.
     """
     table = open_table(path)
+    schema = {str(position): pl.String() for position in range(len(table.names))}
     chosen = [i for i, name in enumerate(table.names) if columns is None or name in columns]
     names = [table.names[i] for i in chosen]
     if len(set(names)) < len(names):
@@ -152,16 +153,16 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame
             block,
             separator=table.separator,
             has_header=False,
+            schema=schema,
             columns=chosen,
-            new_columns=names,
-            infer_schema=False,
             quote_char='"' if table.separator != "\t" else None,
             encoding="utf8" if block.isascii() else "utf8-lossy",
         )
         for _, block in table.blocks
         if chosen
     ]
-    frame = pl.concat(frames) if frames else pl.DataFrame(schema=dict.fromkeys(names, pl.String()))
+    frame = pl.concat([pl.DataFrame(schema={str(i): pl.String() for i in chosen}), *frames])
+    frame.columns = names
     return frame.select(known(pl.col(name)) for name in names)
 
 

@@ -30,11 +30,21 @@ UNREADABLE = "unreadable"
 _READERS = 8
 
 
+def snapshots(lake: Lake) -> pl.LazyFrame:
+    """Every snapshot of the landing zone; columns of :data:`SCHEMA`."""
+    if not lake.exists(TABLE):
+        return pl.LazyFrame(schema=SCHEMA)
+    rows = lake.scan(TABLE)
+    # Homes of before a column have it in none of their snapshots.
+    missing = SCHEMA.keys() - set(rows.collect_schema().names())
+    filled = (pl.lit(None, SCHEMA[name]).alias(name) for name in missing)
+    return rows.with_columns(*filled).select(list(SCHEMA))
+
+
 def landed(lake: Lake) -> pl.DataFrame:
     """Newest snapshot of the landing zone; columns of :data:`SCHEMA`."""
-    if not lake.exists(TABLE):
-        return pl.DataFrame(schema=SCHEMA)
-    return lake.scan(TABLE).filter(pl.col("seen_at") == pl.col("seen_at").max()).collect()
+    rows = snapshots(lake)
+    return rows.filter(pl.col("seen_at") == pl.col("seen_at").max()).collect()
 
 
 def stamped(sheet: pl.DataFrame) -> pl.DataFrame:
@@ -92,7 +102,7 @@ def take_in(
         seen_at=pl.lit(seen_at, dtype=UTC_TIME),
     ).cast(SCHEMA)
     if not snapshot.drop("seen_at").equals(before.drop("seen_at")):
-        lake.append(TABLE, snapshot)
+        lake.append(TABLE, snapshot, widen=True)
         return snapshot
     return before
 

@@ -35,10 +35,15 @@ COLUMNS = (
     "tool",
     "site",
 )
+#: Columns that a sheet may leave out.
+OPTIONAL = ("sample",)
+#: Modalities whose files may hold several samples.
+_OF_SAMPLES = (Modality.SNV, Modality.SV, Modality.CNV, Modality.EXPRESSION, Modality.FUSION)
 #: A pseudonym becomes a partition key, a tag and a file name.
 PATIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 #: Column that intake replaces by a pseudonym and never stores.
 MRN_COLUMN = "mrn"
+_KNOWN = (*COLUMNS, *OPTIONAL, MRN_COLUMN)
 #: Hexadecimal digits of a derived pseudonym; 80 bits keep a million patients apart.
 PSEUDONYM_DIGITS = 20
 #: Looking an object up waits for the storage, not for the processor.
@@ -54,6 +59,7 @@ SCHEMA = pl.Schema(
         "reference_build": pl.String(),
         "tool": pl.String(),
         "site": pl.String(),
+        "sample": pl.String(),
     }
 )
 
@@ -80,6 +86,9 @@ def read_samplesheet(landing: str, *, mrn_key: bytes | None = None) -> pl.DataFr
     """
     sheet = files.join(landing, SAMPLESHEET)
     rows = _with_pseudonyms(_parse(sheet), sheet, mrn_key)
+    rows = rows.with_columns(
+        pl.lit("").alias(name) for name in OPTIONAL if name not in rows.columns
+    )
     _refuse(_problems(rows), sheet)
     rows = rows.with_columns(
         pl.col("collected_on").str.to_datetime(
@@ -88,12 +97,12 @@ def read_samplesheet(landing: str, *, mrn_key: bytes | None = None) -> pl.DataFr
         path=_absolute_paths(rows, landing),
     )
     _refuse(_path_problems(rows), sheet)
-    empty_to_null = pl.col("reference_build", "tool", "site").replace("", None)
+    empty_to_null = pl.col("reference_build", "tool", "site", *OPTIONAL).replace("", None)
     builds = {name: normalise_build(name) for name in rows["reference_build"].unique() if name}
     return (
         rows.with_columns(pl.col("reference_build").replace(builds))
         .with_columns(empty_to_null)
-        .select(COLUMNS)
+        .select(*COLUMNS, *OPTIONAL)
         .cast(SCHEMA)
         .sort("patient_id", "modality", "collected_on")
     )
@@ -156,7 +165,7 @@ def _table(text: str, sheet: str) -> pl.DataFrame:
         ) from error
     if not records:
         raise SamplesheetError("the samplesheet has a header but no rows", where=sheet)
-    columns = {name: header.index(name) for name in (*COLUMNS, MRN_COLUMN) if name in header}
+    columns = {name: header.index(name) for name in _KNOWN if name in header}
     return pl.DataFrame(
         [(row, *(values[place] for place in columns.values())) for row, values in records],
         schema={"row": pl.Int64(), **dict.fromkeys(columns, pl.String())},
@@ -167,7 +176,7 @@ def _table(text: str, sheet: str) -> pl.DataFrame:
 def _check_header(header: list[str], sheet: str) -> None:
     required = [name for name in COLUMNS if name != "patient_id" or MRN_COLUMN not in header]
     missing = [name for name in required if name not in header]
-    twice = [name for name in (*COLUMNS, MRN_COLUMN) if header.count(name) > 1]
+    twice = [name for name in _KNOWN if header.count(name) > 1]
     if missing or twice:
         raise SamplesheetError(
             f"row 1: column {missing[0]} is missing"
@@ -244,6 +253,9 @@ def _problems(rows: pl.DataFrame) -> list[tuple[int, str]]:
         & ((pl.col("status") != Status.NOT_PERFORMED) | (pl.col("collected_on") != "")),
         "column collected_on lies in the future": (date > today).fill_null(value=False),
         "column path is empty although the assay was performed": performed & (pl.col("path") == ""),
+        f"column sample is for {', '.join(_OF_SAMPLES)} only": (
+            (pl.col("sample") != "") & ~pl.col("modality").is_in(list(_OF_SAMPLES))
+        ),
         "the row repeats patient_id, modality and collected_on of an earlier one": (
             pl.struct("patient_id", "modality", "collected_on").is_first_distinct().not_()
         ),

@@ -19,6 +19,7 @@ from oncoframe import ledger
 from oncoframe.columns import Column
 from oncoframe.contracts import WITHDRAWN, Block, Contract, Feature
 from oncoframe.errors import StudyError
+from oncoframe.extraction import signed
 from oncoframe.lake import Lake
 from oncoframe.ledger import Outcome
 from oncoframe.point_in_time import CLOCKS, known_rows, latest_events
@@ -229,9 +230,9 @@ def _file(lake: Lake, contract: Contract, patient_id: str, digest: str) -> str |
     if not lake.exists(intake.TABLE):
         return None
     landed = (
-        lake.scan(intake.TABLE)
+        intake.snapshots(lake)
         .filter(patient_id=patient_id, modality=contract.modality)
-        .select("path", "sha256", "seen_at")
+        .select("path", "sha256", "sample", "seen_at")
         .sort("seen_at")
         .collect()
     )
@@ -239,8 +240,9 @@ def _file(lake: Lake, contract: Contract, patient_id: str, digest: str) -> str |
         return f"clinical tables of the landing zone, by dbt model {contract.table}"
     if landed.is_empty():
         return "no file: made from the feature tables of the assays"
-    same = landed.filter(sha256=digest)["path"]
-    return str(same[-1]) if len(same) else None
+    rows = landed.select("path", "sha256", "sample").iter_rows()
+    same = [path for path, content, sample in rows if signed(content, sample) == digest]
+    return same[-1] if same else None
 
 
 def _without_row(

@@ -4,11 +4,14 @@
 
 References
 ----------
-Genome Reference Consortium, GRCh37.p13 and GRCh38.p14; Nurk et al., Science 2022 (T2T-CHM13).
+Genome Reference Consortium, GRCh37.p13 and GRCh38.p14, with the RefSeq accessions of their
+chromosomes (``data/refseq.tsv``); Nurk et al., Science 2022 (T2T-CHM13).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
 
 import polars as pl
 
@@ -102,11 +105,24 @@ def build_of_contigs(lengths: Mapping[str, int]) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
+def builds_of_accessions(names: Iterable[str]) -> set[str]:
+    """Builds whose RefSeq accessions (``NC_000017.11``) are among the names.
+
+    The mitochondrion has one accession in both builds and tells nothing.
+    """
+    known = _accessions()
+    told = (known[name][1] for name in names if name in known)
+    return {build for builds in told if len(builds) == 1 for build in builds}
+
+
 def chromosome_name(name: str) -> str:
     """Name of a chromosome without ``chr``; ``MT`` for the mitochondrial one, others as they are.
 
-    PLINK and Illumina number the sex chromosomes 23 and 24; no assembly has such contigs.
+    RefSeq accessions of GRCh37 and GRCh38 are translated. PLINK and Illumina number the sex
+    chromosomes 23 and 24; no assembly has such contigs.
     """
+    if name.startswith("NC_"):
+        return _accessions()[name][0] if name in _accessions() else name
     bare = name[3:] if name[:3].lower() == "chr" else name
     bare = bare.upper() if len(bare) <= 2 else bare  # noqa: PLR2004  # x, y, m, mt
     return {"M": MITOCHONDRION, "23": "X", "24": "Y"}.get(bare, bare)
@@ -118,3 +134,16 @@ def chromosome_names(names: pl.Series) -> pl.Series:
     if not known:
         return names.cast(pl.String)
     return names.replace_strict(known, return_dtype=pl.String)
+
+
+@cache
+def _accessions() -> dict[str, tuple[str, frozenset[str]]]:
+    """RefSeq accession -> chromosome and the builds that it is of."""
+    text = files("oncoframe.reference").joinpath("data/refseq.tsv").read_text("utf-8")
+    found: dict[str, tuple[str, frozenset[str]]] = {}
+    for line in text.splitlines()[1:]:
+        chrom, *names = line.split("\t")
+        for build, name in zip(BUILDS, names, strict=True):
+            others = found[name][1] if name in found else frozenset()
+            found[name] = (chrom, others | {build})
+    return found

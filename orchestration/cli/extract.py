@@ -61,6 +61,9 @@ def extract(
     modality: Annotated[str, typer.Argument(help="What the file is, see below.")],
     path: Annotated[Path | None, typer.Argument(help="File, or folder of a study.")] = None,
     genome: Annotated[str | None, typer.Option(help="Genome build, for example GRCh38.")] = None,
+    sample: Annotated[
+        str | None, typer.Option(help="Sample to read, in a file of several.")
+    ] = None,
     image: Annotated[Path | None, typer.Option(help="Ready CT volume (NIfTI, NRRD).")] = None,
     mask: Annotated[Path | None, typer.Option(help="Ready mask on the grid of --image.")] = None,
     settings: Annotated[str | None, typer.Option(help="Radiomics settings of a CT.")] = None,
@@ -94,11 +97,13 @@ def extract(
         elif path is None:
             raise typer.BadParameter(f"{modality} is read from a PATH")
         else:
-            _show(output, modality, path, genome)
+            _show(output, modality, path, genome, sample)
 
 
-def _show(output: Output, modality: str, path: Path, genome: str | None) -> None:
-    found = _in_worker(modality, path, genome)
+def _show(
+    output: Output, modality: str, path: Path, genome: str | None, sample: str | None
+) -> None:
+    found = _in_worker(modality, path, genome, sample)
     shown = table(f"{modality} features of {path.name}", ["feature"], ["value"])
     for name, value in found.features.items():
         shown.add_row(name, "" if value is None else f"{value}")
@@ -107,6 +112,7 @@ def _show(output: Output, modality: str, path: Path, genome: str | None) -> None
         {
             "modality": modality,
             "status": Status.PERFORMED,
+            "sample": found.sample,
             "records": found.records,
             "used": found.used,
             "filtered": sum(found.filtered.values()),
@@ -119,7 +125,7 @@ def _show(output: Output, modality: str, path: Path, genome: str | None) -> None
     )
 
 
-def _in_worker(modality: str, path: Path, genome: str | None) -> Extraction:
+def _in_worker(modality: str, path: Path, genome: str | None, sample: str | None) -> Extraction:
     """Features of a file, read as a run would read it: bounded in time and memory."""
     file = LandedFile(
         patient_id="-",
@@ -131,6 +137,7 @@ def _in_worker(modality: str, path: Path, genome: str | None) -> Extraction:
         tool=None,
         site=None,
         sha256="",
+        sample=sample,
     )
     once = Settings.load(workers=1, retry_tries=1)
     with WorkerPool(once) as pool:
@@ -163,4 +170,5 @@ def _named(block: BlockValues | None) -> dict[str, float | None] | None:
 def _account(found: Extraction) -> str:
     reasons = {**found.filtered, **found.failed}
     listed = "; ".join(f"{reason}: {number}" for reason, number in reasons.items())
-    return f"{found.records} records, {found.used} used" + (f"; {listed}" if listed else "")
+    of = f" of sample {found.sample}" if found.sample else ""
+    return f"{found.records} records{of}, {found.used} used" + (f"; {listed}" if listed else "")

@@ -149,11 +149,11 @@ def state(contract: Contract, file: LandedFile, digest: str | None = None) -> Ro
     Parameters
     ----------
     digest
-        Hash of the bytes that were read; default the hash that intake saw.
+        Signed hash of the bytes that were read; default that of the bytes that intake saw.
     """
     return (
         file.collected_on,
-        digest or file.sha256,
+        digest or file.signature,
         file.reference_build,
         file.tool,
         file.site,

@@ -20,7 +20,7 @@ from polars.exceptions import PanicException
 
 from oncoframe.contracts import Status
 from oncoframe.errors import OncoFrameError, Unavailable
-from oncoframe.extraction import LandedFile, ReadFile
+from oncoframe.extraction import LandedFile, ReadFile, signed
 from oncoframe.files import local_copy, local_sha256
 from oncoframe.modalities import extractor
 from oncoframe.reference.active import use
@@ -134,7 +134,7 @@ def read_patient(task: Task) -> Reading:
 
 def _read(file: LandedFile) -> ReadFile:
     if file.status == Status.FAILED:
-        return ReadFile(file, file.sha256, None)
+        return ReadFile(file, file.signature, None)
     try:
         with local_copy(file.path) as local:
             return _extract(file, local)
@@ -151,9 +151,13 @@ def _read(file: LandedFile) -> ReadFile:
 
 def _extract(file: LandedFile, local: Path) -> ReadFile:
     try:
-        digest = local_sha256(local)
+        digest = signed(local_sha256(local), file.sample)
         extract = extractor(file.modality)
-        return ReadFile(file, digest, extract(local, reference_build=file.reference_build))
+        if file.sample is None:  # a modality of one sample need not know of others
+            found = extract(local, reference_build=file.reference_build)
+        else:
+            found = extract(local, reference_build=file.reference_build, sample=file.sample)
+        return ReadFile(file, digest, found)
     except OncoFrameError as error:
         # A temporary download has a name nobody knows; the user knows the landed one.
         error.where = (error.where or str(local)).replace(str(local), file.path)

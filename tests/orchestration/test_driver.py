@@ -47,6 +47,7 @@ class Zone:
         self.lake = lake
         self.settings = settings
         self.rows: dict[tuple[str, str, str], str] = {}
+        self.has_samples = False
         root.mkdir()
 
     def put(
@@ -68,7 +69,8 @@ class Zone:
         self.rows[patient, modality, date] = row
 
     def take_in(self) -> pl.DataFrame:
-        header = "patient_id,modality,path,collected_on,status,reference_build,tool,site\n"
+        header = "patient_id,modality,path,collected_on,status,reference_build,tool,site"
+        header += ",sample\n" if self.has_samples else "\n"
         (self.root / "samplesheet.csv").write_text(header + "".join(self.rows.values()))
         sheet = read_samplesheet(str(self.root))
         return intake.take_in(self.lake, sheet, now=datetime.now(tz=UTC))
@@ -570,3 +572,37 @@ def test_run__puts_each_corrupt_file_in_quarantine_with_its_class(lake, settings
     repair(simulated.landing)
     assert run_all(retry=True) == ({}, 6)
     assert read == ledger.current(lake).filter(outcome=Outcome.OK).height - 6
+
+
+def test_run__reads_the_sample_that_the_sheet_names_and_another_one_anew(zone):
+    """Two patients share the table of a batch; who has which column is in the sheet alone."""
+    jaffa = "sample,fusion genes,spanning pairs,spanning reads,inframe,classification\n"
+    batch = jaffa + "".join(
+        f"{sample},{pair},9,9,TRUE,HighConfidence\n"
+        for sample, pair in (("S1", "PML:RARA"), ("S2", "BCR:ABL1"))
+    )
+    zone.put("P1", batch, path="batch.csv")
+    zone.put("P3", fusions("PML--RARA"))
+    outcomes = zone.run()
+    assert (outcomes["P1"].entry.error, outcomes["P3"].entry.outcome) == (
+        "AmbiguousSample", Outcome.OK,
+    )  # fmt: skip
+    plain = zone.newest()["P3"]
+    assert plain["source_sha256"] == intake.landed(zone.lake).filter(patient_id="P3")["sha256"][0]
+
+    zone.has_samples = True
+    zone.put("P1", path="batch.csv", about=",JAFFA,,S1")
+    zone.put("P2", path="batch.csv", about=",JAFFA,,S2")
+    zone.put("P3", about=",STAR-Fusion,,")
+    zone.run()
+    rows = zone.newest()
+    pml, bcr = (next(f.column for f in FUSION.features if f.name == name)
+                for name in ("PML::RARA", "BCR::ABL1"))  # fmt: skip
+    assert [(rows[p][pml], rows[p][bcr]) for p in ("P1", "P2")] == [(True, False), (False, True)]
+    # The empty column is no change of a file that needs none.
+    assert rows["P3"] == plain
+
+    zone.put("P1", path="batch.csv", about=",JAFFA,,S2")
+    assert zone.run()["P1"].reads
+    assert (zone.newest()["P1"][pml], zone.newest()["P1"][bcr]) == (False, True)
+    assert not zone.run()["P1"].reads

@@ -54,7 +54,7 @@ def first_alleles(real_data: Path):
         path = real_data / "snv_vcf" / name
         header, body = read_vcf(path)
         found = {}
-        for frame in sample_records(path, header, body, tumour_sample(header)):
+        for frame in sample_records(path, header, body, tumour_sample(header, path)):
             alleles = frame.with_columns(
                 pl.col("alt").str.split(",").list.first(),
                 alleles=pl.col("alt").str.split(",").list.len(),

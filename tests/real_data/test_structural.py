@@ -7,7 +7,7 @@ import pytest
 
 from assets.genomics.cnv import reader as cnv
 from assets.genomics.sv import reader as sv
-from oncoframe.errors import WrongFormat
+from oncoframe.errors import AmbiguousSample, NothingUsable, WrongFormat
 from oncoframe.reference.builds import CHROMOSOMES
 from oncoframe.reference.load import built_in
 
@@ -35,9 +35,7 @@ SV_RECORDS = {
     "na12878_chr22_Sudmunt2015.vcf": 59,
     "na12878_chr22_crest.vcf": 27,
     "na12878_chr22_hydra.vcf": 940,
-    "one_cnvnator.vcf": 1,
     "pindel-0.2.5b6.vcf": 5,
-    "representations.vcf": 5,
     "scout_example_tumor_only.SV.CNV.sorted.vcf.gz": 35,
     "simple.vcf": 10,
     "tigra-0.3.7.vcf": 4,
@@ -53,6 +51,16 @@ def test_sv__accounts_for_every_record(real_data, name):
     assert found.records == SV_RECORDS[name]
     accounted = found.used + sum(found.filtered.values()) + sum(found.failed.values())
     assert accounted == found.records
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [("one_cnvnator.vcf", AmbiguousSample), ("representations.vcf", NothingUsable)],
+)
+def test_sv__refuses_three_plain_samples_and_records_on_no_chromosome(real_data, name, error):
+    """The last of three patients, and nothing found on a contig called ``chr``, are no results."""
+    with pytest.raises(error):
+        sv.extract(real_data / "sv_vcf" / name, reference_build=None)
 
 
 def test_sv__reads_the_truth_set_of_colo829(real_data):

@@ -19,7 +19,7 @@ from enum import StrEnum
 
 import polars as pl
 
-from assets.genomics.annotation.consequences import severity
+from assets.genomics.annotation.consequences import is_intergenic, severity
 from assets.genomics.vcf.records import info_value
 from oncoframe.reference.genes import FORMER_SYMBOLS
 
@@ -79,7 +79,7 @@ class Annotation:
         (null where the record carries none) and ``protein_changes`` (as annotated).
         """
         if self.key is None:
-            return frame.with_columns(**self._plain())
+            return _outside_genes(frame.with_columns(**self._plain()))
         entries = self._entries(frame)
         best = entries.unique("row", keep="first", maintain_order=True).select(
             "row", "gene", "consequence"
@@ -157,7 +157,7 @@ class Annotation:
             + part("MANE_SELECT").is_null() * 2
             + (part("CANONICAL") != "YES").fill_null(value=True) * 1,
         )
-        entries = entries.filter(pl.col("consequence").is_not_null())
+        entries = _outside_genes(entries.filter(pl.col("consequence").is_not_null()))
         ranks = {text: 4 * severity(text) for text in entries["consequence"].unique()}
         rank = pl.col("consequence").replace_strict(ranks, default=0, return_dtype=pl.Int32)
         return entries.with_columns(pl.col("preference") + rank).sort(
@@ -168,6 +168,19 @@ class Annotation:
         if name not in self.fields:
             return pl.lit(None, pl.String)
         return _filled(pl.col("parts").list.get(int(self.fields[name]), null_on_oob=True))
+
+
+def _outside_genes(entries: pl.DataFrame) -> pl.DataFrame:
+    """Entries without the gene that a tool names beside a place between genes.
+
+    SnpEff writes both neighbours (``A-B``), ANNOVAR both (``A;B``), Funcotator ``Unknown``.
+    """
+    written = entries["consequence"].unique().drop_nulls()
+    between = [text for text in written if is_intergenic(text)]
+    if not between:
+        return entries
+    is_within = ~pl.col("consequence").is_in(between).fill_null(value=False)
+    return entries.with_columns(pl.when(is_within).then("gene").alias("gene"))
 
 
 def _filled(text: pl.Expr) -> pl.Expr:

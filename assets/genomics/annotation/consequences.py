@@ -168,6 +168,8 @@ _SYNONYMS = {
     "3_prime_utr": "3_prime_UTR_variant",
     "non_coding": "non_coding_transcript_variant",
 }
+#: Terms of a place between genes; SnpEff writes regions.
+_INTERGENIC = frozenset({"intergenic_variant", "intergenic_region", "conserved_intergenic_variant"})
 #: Longest consequence that is taken apart, in characters; all terms of VEP together have 1,100.
 _MAX_LENGTH = 4096
 
@@ -186,6 +188,11 @@ def terms(consequence: str) -> list[str]:
 def severity(consequence: str) -> int:
     """Rank of the most severe term, 0 the most severe; unknown terms come last."""
     return min(_RANK.get(term, _UNKNOWN_RANK) for term in terms(consequence))
+
+
+def is_intergenic(consequence: str) -> bool:
+    """Whether a consequence says that the place lies in no gene."""
+    return _INTERGENIC.issuperset(terms(consequence))
 
 
 def _term(text: str) -> str:

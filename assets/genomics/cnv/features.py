@@ -30,6 +30,9 @@ LOST_MAX_RATIO, GAINED_MIN_RATIO = 2.0**-0.25, 2.0**0.2
 WHOLE_CHROMOSOME_SHARE = 0.8
 #: Copies of the rarer allele below which heterozygosity is lost (PURPLE: half a copy).
 LOH_MAX_MINOR_COPIES = 0.5
+#: Share and bases of an interval that records may cover that could not be read; with more the
+#: interval is unknown. A tenth is too little to make a normal interval look lost or gained.
+MAX_FAILED_SHARE, MAX_FAILED_BP = 0.1, 1_000_000
 
 AUTOSOMES = CHROMOSOMES[:22]
 #: Arms with genes; short arms of acrocentric chromosomes are not measured.
@@ -93,7 +96,7 @@ CONTRACT = Contract(
         "Copy numbers of the tumour: ratio to a normal sample, copies and loss of heterozygosity "
         "per gene, band and chromosome arm; altered share of the genome, ploidy, purity."
     ),
-    code_version="1",
+    code_version="2",
     features=_features(),
     blocks=_blocks(),
 )
@@ -109,10 +112,14 @@ class Profile:
         ``chrom``, ``start``, ``end``, ``ratio``, ``copies``, ``minor``; ratio is never null.
     is_complete
         True where what no segment covers is not measured; False where it is normal.
+    failed
+        ``chrom``, ``start``, ``end`` of records that could not be read: of what they cover nobody
+        knows whether it is normal.
     """
 
     segments: pl.DataFrame
     is_complete: bool
+    failed: pl.DataFrame | None = None
 
     @cached_property
     def places(self) -> Places:
@@ -140,6 +147,7 @@ class Profile:
         if not self.is_complete:
             # A segment that lacks the value is no reason to take its bases for normal.
             rest = level.lengths - bases_in(level, self.places, np.ones(len(known)))
+            rest = rest - self._failed_bases(level)
             total, bases = total + normal * np.maximum(rest, 0), bases + np.maximum(rest, 0)
         return total, bases
 
@@ -148,10 +156,30 @@ class Profile:
 
         Parameters are those of :meth:`sums`.
         """
-        return _ratio(*self.sums(level, value, normal))
+        mean = _ratio(*self.sums(level, value, normal))
+        mean[self.is_unknown(level)] = _NAN
+        return mean
+
+    def is_unknown(self, level: Level) -> np.ndarray:
+        """Whether records that could not be read cover so much of an interval that it may differ.
+
+        Returns
+        -------
+        (intervals,) array of bool
+        """
+        most = np.minimum(MAX_FAILED_SHARE * level.lengths, MAX_FAILED_BP)
+        covered: np.ndarray = self._failed_bases(level) > most
+        return covered
+
+    def _failed_bases(self, level: Level) -> np.ndarray:
+        if self.failed is None or self.failed.is_empty():
+            return np.zeros(len(level.table))
+        return bases_in(level, Places(self.failed), np.ones(len(self.failed)))
 
     def overall(self, level: Level, value: np.ndarray, normal: float) -> float | None:
-        """Mean over the measured bases of all intervals together, None where there are none."""
+        """Mean over the measured bases of all intervals together, None where one is unknown."""
+        if self.is_unknown(level).any():
+            return None
         total, bases = self.sums(level, value, normal)
         [mean] = _ratio(total.sum(keepdims=True), bases.sum(keepdims=True))
         return float(mean) if np.isfinite(mean) else None
@@ -235,7 +263,8 @@ def cnv_scalars(
     for state, holds in states.items():
         share = profile.mean(autosomes, holds.astype(float), 0.0)
         whole = np.nan_to_num(share) >= WHOLE_CHROMOSOME_SHARE
-        found[f"cnv_{state}_chromosomes"] = int(whole.sum())
+        if not profile.is_unknown(autosomes).any():
+            found[f"cnv_{state}_chromosomes"] = int(whole.sum())
         found[f"cnv_{state}_fraction"] = profile.overall(autosomes, holds.astype(float), 0.0)
     altered = (states["lost"] | states["gained"]).astype(float)
     found["cnv_altered_fraction"] = profile.overall(autosomes, altered, 0.0)

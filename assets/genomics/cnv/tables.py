@@ -52,6 +52,8 @@ class Segments:
         Whether a row is a gene and not a segment.
     lists_events
         Whether the file lists only what is altered; what it does not mention is normal then.
+    is_fitted
+        Whether copies are fitted and not counted, and so may lie far below none.
     purity, ploidy
         As the file gives them.
     reason : dict
@@ -61,6 +63,7 @@ class Segments:
     rows: pl.DataFrame
     is_by_gene: bool = False
     lists_events: bool = False
+    is_fitted: bool = False
     purity: float | None = None
     ploidy: float | None = None
     reasons: dict[int, str] = field(default_factory=dict)
@@ -73,6 +76,7 @@ class _Layout:
     required: frozenset[str]
     place: tuple[str, str, str] | None
     is_zero_based: bool = False
+    is_fitted: bool = False
     sample: str | None = None
     gene: str | None = None
     log2: str | None = None
@@ -85,10 +89,11 @@ _TCGA = ("chromosome", "start", "end")
 _LAYOUTS = (
     # PURPLE, genes; the full table has places, excerpts of it do not
     _Layout(frozenset({"gene", "mincopynumber", "maxcopynumber"}), _TCGA, gene="gene",
-            copies="mincopynumber", minor=("minminorallelecopynumber", "minminoralleleploidy")),
+            copies="mincopynumber", minor=("minminorallelecopynumber", "minminoralleleploidy"),
+            is_fitted=True),
     # PURPLE, segments
     _Layout(frozenset({*_TCGA, "copynumber", "method"}), _TCGA, copies="copynumber",
-            minor=("minorallelecopynumber", "minoralleleploidy")),
+            minor=("minorallelecopynumber", "minoralleleploidy"), is_fitted=True),
     # CNVkit
     _Layout(frozenset({*_TCGA, "gene", "log2", "probes"}), _TCGA, is_zero_based=True, log2="log2",
             copies="cn", minor=("cn1", "cn2")),
@@ -140,7 +145,11 @@ def read_segments(path: Path) -> Segments:
             got=describe(raw[:4096]),
             hint=hint if _is_bins(names) else None,
         )
-    return Segments(_rows(frame, names, layout), is_by_gene=layout.gene is not None)
+    return Segments(
+        _rows(frame, names, layout),
+        is_by_gene=layout.gene is not None,
+        is_fitted=layout.is_fitted,
+    )
 
 
 def _is_bins(names: dict[str, str]) -> bool:
@@ -189,6 +198,7 @@ def _rows(frame: pl.DataFrame, names: dict[str, str], layout: _Layout) -> pl.Dat
         return pl.when(value.is_finite()).then(value)
 
     chrom, start, end = (layout.place or ("", "", "")) if _has_place(layout, names) else ("",) * 3
+    written = layout.ratio or layout.log2
     ratio = number(layout.ratio) if layout.ratio else 2.0 ** number(layout.log2)
     copies = number(layout.copies)
     minor = [number(name) for name in layout.minor if name in names]
@@ -199,7 +209,8 @@ def _rows(frame: pl.DataFrame, names: dict[str, str], layout: _Layout) -> pl.Dat
         (text(start).cast(pl.Int64, strict=False) + int(layout.is_zero_based)).alias("start"),
         text(end).cast(pl.Int64, strict=False).alias("end"),
         text(layout.gene).alias("gene"),
-        pl.coalesce(ratio, copies / 2).alias("ratio"),
+        # A gap in the column of ratios is no reason to take those of another kind.
+        (ratio if written else copies / 2).alias("ratio"),
         copies.alias("copies"),
         (pl.min_horizontal(minor) if minor else pl.lit(None, pl.Float64)).alias("minor"),
     ).cast(SEGMENT_SCHEMA)

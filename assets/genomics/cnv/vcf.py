@@ -18,12 +18,18 @@ import polars as pl
 
 from assets.genomics.cnv.tables import SEGMENT_SCHEMA, Segments
 from assets.genomics.vcf.events import Events, read_events
+from assets.genomics.vcf.kind import Kind, declares, is_small, refuse_other_kind
 
 _INFO = (
     "SVTYPE", "END", "SVLEN", "REFLEN", "SVCLAIM", "FOLD_CHANGE", "FOLD_CHANGE_LOG", "natorRD",
     "TCN_EM", "LCN_EM",
 )  # fmt: skip
 _FORMATS = ("GT", "CN", "MCN", "SM", "RDCN")
+#: Keys of a number of copies or a ratio.
+_OWN_NUMBERS = ("FOLD_CHANGE", "FOLD_CHANGE_LOG", "natorRD", "TCN_EM", "FORMAT/CN", "FORMAT/SM",
+                "FORMAT/RDCN")  # fmt: skip
+#: Types of events without a change of copies.
+_NO_COPIES = ("BND", "TRA", "CTX", "ITX", "INV", "INS")
 #: FILTER values of a record that its caller believes.
 _PASSING = ("PASS", ".")
 #: Meta lines that give the share of tumour cells and the mean copies of a tumour cell.
@@ -31,15 +37,21 @@ _PURITY = re.compile(r"##(?:EstimatedTumorPurity|TumorPurity|purity)=([0-9.]+)",
 _PLOIDY = re.compile(r"##(?:OverallPloidy|ploidy|EstimatedPloidy)=([0-9.]+)", re.IGNORECASE)
 
 
-def read_cnv_vcf(path: Path, *, reference_build: str | None) -> tuple[Segments, str | None]:
-    """Segments of a VCF, in file order, and its genome build as far as it is known.
+def read_cnv_vcf(
+    path: Path, *, reference_build: str | None, sample: str | None = None
+) -> tuple[Segments, Events]:
+    """Segments of a VCF, in file order, and the records that they are from.
 
     Raises
     ------
     BadInput
-        As :func:`assets.genomics.vcf.events.read_events`.
+        As :func:`assets.genomics.vcf.events.read_events`; WrongFormat also if the records are of
+        another kind.
     """
-    events = read_events(path, reference_build=reference_build, info=_INFO, formats=_FORMATS)
+    events = read_events(
+        path, reference_build=reference_build, info=_INFO, formats=_FORMATS, sample=sample
+    )
+    _refuse_other_kind(path, events)
     rows = _with_numbers(events)
     segments = rows.select(
         "line",
@@ -53,7 +65,8 @@ def read_cnv_vcf(path: Path, *, reference_build: str | None) -> tuple[Segments, 
         "copies",
         "minor",
     ).cast(SEGMENT_SCHEMA)
-    is_normal = (pl.col("alt") == ".") | (pl.col("ratio") == 1)
+    is_event = pl.col("SVTYPE").is_in(["DEL", "DUP"]).fill_null(value=False)
+    is_normal = ((pl.col("alt") == ".") & ~is_event) | (pl.col("ratio") == 1)
     found = Segments(
         segments,
         lists_events=not rows.select(is_normal.any()).item(),
@@ -61,7 +74,35 @@ def read_cnv_vcf(path: Path, *, reference_build: str | None) -> tuple[Segments, 
         ploidy=_from_meta(events, _PLOIDY),
         reasons=dict(rows.filter(pl.col("reason").is_not_null()).select("line", "reason").rows()),
     )
-    return found, events.build
+    return found, events
+
+
+def _refuse_other_kind(path: Path, events: Events) -> None:
+    """Refuse files of variants: alleles with a sequence, breakends, events without copies."""
+    rows = events.rows.filter(pl.col("alt") != ".")
+    if rows.is_empty() and len(events.rows):
+        return
+    has_copies = pl.any_horizontal(pl.col(*_OWN_NUMBERS).is_not_null())
+    # Files of both, as DRAGEN merges them, may have few copy numbers.
+    if rows.select((has_copies & pl.col("alt").str.starts_with("<")).any()).item():
+        return
+    small = is_small()
+    if not declares(events.header, Kind.SMALL):
+        # Callers of small variants give an SVTYPE too (Pindel).
+        small &= pl.col("SVTYPE").is_null()
+    is_structural = (
+        pl.col("alt").str.contains(r"[\[\]]")
+        | pl.col("SVTYPE").is_in(_NO_COPIES).fill_null(value=False)
+        | (pl.col("alt").str.contains("^[ACGTUNacgtun]+$") & pl.col("SVTYPE").is_not_null())
+    )
+    # The genotype of a deletion tells copies only in a file of copy numbers.
+    if declares(events.header, Kind.STRUCTURAL) and not declares(events.header, Kind.COPY_NUMBER):
+        is_structural |= pl.col("alt").str.starts_with("<")
+    others = {
+        Kind.SMALL: rows.filter(small).height,
+        Kind.STRUCTURAL: rows.filter(is_structural & ~small).height,
+    }
+    refuse_other_kind(path, events.header, Kind.COPY_NUMBER, others, len(rows))
 
 
 def _with_numbers(events: Events) -> pl.DataFrame:
@@ -93,9 +134,10 @@ def _with_numbers(events: Events) -> pl.DataFrame:
     # Alleles of bases and breakends are events with a sequence; they say nothing of copies.
     is_symbolic = pl.col("alt").str.contains(r"^(?:\.|<[^>]+>(?:,<[^>]+>)*)$")
     reason = (
-        pl.when(~pl.col("filter").is_in(_PASSING)).then(pl.lit("filter_not_pass"))
-        .when(pl.col("SVCLAIM") == "J").then(pl.lit("no_copy_number"))
+        pl.when(pl.col("SVCLAIM") == "J").then(pl.lit("no_copy_number"))
         .when(~is_symbolic).then(pl.lit("no_copy_number"))
+        .when(~pl.col("filter").is_in(_PASSING)).then(pl.lit("filter_not_pass"))
+        .when("is_no_call").then(pl.lit("no_call"))
     )  # fmt: skip
     return rows.with_columns(ratio=ratio, reason=reason)
 

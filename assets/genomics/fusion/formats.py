@@ -189,10 +189,11 @@ def _holds(row: dict[str, str], rule: tuple[str, frozenset[str]] | None) -> bool
 
 
 def _partners(row: dict[str, str], layout: FusionLayout) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    columns = [name for name in layout.partners if name in row]
-    if len(columns) > 1:
-        return _genes(row[columns[0]]), _genes(row[columns[1]])
-    left, _, right = row[columns[0]].partition(layout.separator)
+    pair = layout.partners[:2]
+    if len(pair) > 1 and all(name in row for name in pair):
+        return _genes(row[pair[0]]), _genes(row[pair[1]])
+    # One column of a pair is no pair: the last column holds both genes.
+    left, _, right = row[layout.partners[-1]].partition(layout.separator)
     return _genes(left), _genes(right)
 
 

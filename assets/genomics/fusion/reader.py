@@ -3,7 +3,8 @@
     fusion table -> calls -> the reason why a call does not count, or the call -> features
 
 A table with only a header is a negative result: every flag is False, every count zero. A call
-with one unknown partner (``KMT2A`` with ``.``) counts as a rearrangement of the other.
+with one unknown partner (``KMT2A`` with ``.``) counts as a rearrangement of the other. The fusion
+and the genes of a call that could not be read are unknown, unless another call shows them.
 """
 
 import itertools
@@ -24,13 +25,17 @@ from assets.genomics.panel.fusions import (
     fusion_name,
 )
 from oncoframe.contracts import Block, Contract, Feature, Modality
-from oncoframe.extraction import BlockValues, Extraction, FeatureValue
+from oncoframe.extraction import BlockValues, Extraction, FeatureValue, refuse_nothing_usable
 from oncoframe.reference.active import reference_for
 from oncoframe.reference.genes import current_symbol
 from oncoframe.reference.tables import Reference
+from oncoframe.samples import one_sample
 
 #: Reads and read pairs that a call needs; where the table gives none, the call stands.
 MIN_SUPPORTING_READS = 2
+
+#: Reasons for which a call says nothing of the fusions of this tumour.
+_SILENT = ("unreadable_reads", "other_sample", "no_partner_named")
 
 _COUNT, _FLAG = pl.Int32(), pl.Boolean()
 
@@ -41,7 +46,7 @@ CONTRACT = Contract(
         "Gene fusions called from RNA: fusions and rearrangements that define entities of blood "
         "cancers, number of fusions, supporting reads, fusions per partner gene."
     ),
-    code_version="2",
+    code_version="3",
     features=(
         Feature("fusion_count", _COUNT, "1", "different fusions"),
         Feature("fusion_defining_count", _COUNT, "1", "different fusions of the panel"),
@@ -76,7 +81,7 @@ class _Fusion:
         return {gene for gene in (self.five, self.three) if gene}
 
 
-def extract(path: Path, *, reference_build: str | None) -> Extraction:
+def extract(path: Path, *, reference_build: str | None, sample: str | None = None) -> Extraction:
     """Features of the gene fusions in the table of a caller.
 
     Parameters
@@ -87,11 +92,13 @@ def extract(path: Path, *, reference_build: str | None) -> Extraction:
     reference_build
         Build whose annotation knows the names and identifiers of the partners; GRCh38 if it is not
         known, because symbols do not depend on the build.
+    sample
+        The tumour, where the table holds several samples.
 
     Notes
     -----
     Reasons in the account, in the order in which they are asked: ``unreadable_reads`` (failed),
-    ``other_sample`` (the table holds several samples; the first one counts), ``no_partner_named``,
+    ``other_sample`` (the table holds several samples), ``no_partner_named``,
     ``same_gene``, ``low_confidence`` (the caller itself doubts it), ``low_support`` (fewer than
     :data:`MIN_SUPPORTING_READS`), ``read_through`` (transcription into the next gene, unless the
     pair is a fusion of the panel, such as STIL::TAL1).
@@ -100,30 +107,41 @@ def extract(path: Path, *, reference_build: str | None) -> Extraction:
     ------
     EmptyFile, TruncatedFile, WrongFormat, ImpossibleValue
         See :func:`assets.genomics.fusion.formats.read_calls`.
+    MissingSample, AmbiguousSample
+        See :func:`oncoframe.samples.one_sample`.
+    NothingUsable
+        If there are calls, and none names a partner and can be read.
     """
     calls = read_calls(path)
+    names = list(dict.fromkeys(call.sample for call in calls if call.sample))
+    own = one_sample(names, sample, path) if names else None
     filtered: Counter[str] = Counter()
     failed: Counter[str] = Counter()
     reference = reference_for(reference_build) or reference_for("GRCh38")
     symbols = _symbols(calls, reference)
-    fusions = []
+    fusions, unread = [], []
     for call in calls:
         fusion = _fusion(call, symbols)
-        if not call.readable:
+        if own is not None and call.sample != own:
+            filtered["other_sample"] += 1
+        elif not call.readable:
             failed["unreadable_reads"] += 1
-        elif reason := _reason(call, fusion, calls[0].sample):
+            unread.append(fusion)
+        elif reason := _reason(call, fusion):
             filtered[reason] += 1
         else:
             fusions.append(fusion)
-    return Extraction(
+    found = Extraction(
         records=len(calls),
         used=len(fusions),
         filtered=dict(filtered),
         failed=dict(failed),
-        features=_scalars(fusions),
-        blocks={"fusion_partner": _partners(fusions)},
+        features=_scalars(fusions, unread),
+        blocks={"fusion_partner": _partners(fusions, unread)},
         annotation_version=reference.label if reference else None,
+        sample=own,
     )
+    return refuse_nothing_usable(found, path, _SILENT)
 
 
 def _symbols(calls: Sequence[FusionCall], reference: Reference | None) -> dict[str, str]:
@@ -145,10 +163,9 @@ def _fusion(call: FusionCall, symbols: dict[str, str]) -> _Fusion:
     return _Fusion(five, three, defining, call.reads, call.in_frame)
 
 
-def _reason(call: FusionCall, fusion: _Fusion, sample: str | None) -> str | None:
+def _reason(call: FusionCall, fusion: _Fusion) -> str | None:
     """First rule that leaves the call out, or None if it counts."""
     rules = {
-        "other_sample": call.sample != sample,
         "no_partner_named": not fusion.genes,
         "same_gene": fusion.five == fusion.three,
         "low_confidence": not call.is_confident,
@@ -158,28 +175,32 @@ def _reason(call: FusionCall, fusion: _Fusion, sample: str | None) -> str | None
     return next((reason for reason, applies in rules.items() if applies), None)
 
 
-def _scalars(fusions: Sequence[_Fusion]) -> dict[str, FeatureValue]:
+def _scalars(fusions: Sequence[_Fusion], unread: Sequence[_Fusion]) -> dict[str, FeatureValue]:
     distinct = {(fusion.five, fusion.three): fusion for fusion in fusions}
     defining = {fusion.defining for fusion in fusions if fusion.defining}
     genes = {gene for fusion in fusions for gene in fusion.genes}
     frames = {(f.five, f.three): f.in_frame for f in fusions if f.in_frame is not None}
     in_frame = {(f.five, f.three) for f in fusions if f.in_frame}
     reads = [fusion.reads for fusion in fusions if fusion.reads is not None]
+    open_pairs = {fusion.defining for fusion in unread} - defining
+    open_genes = {gene for fusion in unread for gene in fusion.genes} - genes
     return {
         "fusion_count": len(distinct),
-        "fusion_defining_count": len(defining),
+        "fusion_defining_count": None if open_pairs - {None} else len(defining),
         "fusion_kinase_count": sum(bool(f.genes & KINASES) for f in distinct.values()),
         "fusion_in_frame_count": len(in_frame) if frames or not fusions else None,
         "fusion_max_reads": max(reads) if reads else (None if fusions else 0.0),
-        **{fusion_name(*pair): pair in defining for pair in DEFINING_FUSIONS},
-        **{f"{gene}_rearranged": gene in genes for gene in REARRANGED_GENES},
-    }
+        **{fusion_name(*pair): None if pair in open_pairs else pair in defining
+           for pair in DEFINING_FUSIONS},
+        **{f"{gene}_rearranged": None if gene in open_genes else gene in genes
+           for gene in REARRANGED_GENES},
+    }  # fmt: skip
 
 
-def _partners(fusions: Sequence[_Fusion]) -> BlockValues:
-    """Different fusions per partner gene, genes in alphabetical order."""
+def _partners(fusions: Sequence[_Fusion], unread: Sequence[_Fusion]) -> BlockValues:
+    """Different fusions per partner gene, genes in alphabetical order; NaN for unread partners."""
     distinct = {(fusion.five, fusion.three): fusion.genes for fusion in fusions}
     counts = Counter(gene for genes in distinct.values() for gene in genes)
-    names = sorted(counts)
-    values = np.array([counts[name] for name in names], dtype=np.float32)
+    names = sorted({*counts, *(gene for fusion in unread for gene in fusion.genes)})
+    values = np.array([counts.get(name, np.nan) for name in names], dtype=np.float32)
     return BlockValues(pl.Series("name", names, dtype=pl.String), values)

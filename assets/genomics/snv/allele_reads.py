@@ -40,6 +40,9 @@ MAX_KEYS = 256
 
 _COUNTS = ("AD", "DP", "RD", "RO", "AO", "AU", "CU", "GU", "TU", "TAR", "TIR", "NR", "NV", "DP4")
 _FRACTIONS = ("AF", "VAF", "FA", "FREQ", "VF")
+_READS = frozenset({*_COUNTS, *_FRACTIONS})
+#: A genotype of any ploidy, phased or not, maybe with the leading mark of VCF 4.4.
+_GENOTYPE = r"^[/|]?(?:\d{1,9}|\.)(?:[/|](?:\d{1,9}|\.))*$"
 _ALLELE = pl.col("allele").cast(pl.Int64)
 _NOTHING = pl.lit(None, pl.Float64)
 
@@ -59,8 +62,10 @@ def with_allele_reads(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
     -------
     ``frame`` with ``depth`` (reads, Float64, null if the file does not say), ``vaf`` (0 to 1, null
     likewise), ``in_genotype`` (whether GT names the allele; null without a called GT, and where
-    the VAF answers it) and ``readable`` (False where a value is not a number, a key has more values
-    than the record has alleles, or the sample more than FORMAT or :data:`MAX_KEYS`).
+    the VAF answers it), ``is_no_call`` (nothing is said of the sample: GT calls no allele, or all
+    its values are missing, and no VAF is known) and ``readable`` (False where a value is not a
+    number, GT no genotype of the record, a key has more values than the record has alleles, or the
+    sample more than FORMAT or :data:`MAX_KEYS`).
 
     Raises
     ------
@@ -88,6 +93,8 @@ def with_allele_reads(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
         parsed[key] = lists.alias(key)
         readable &= is_number
     genotype = _texts(frame, values, layouts, "GT")
+    if genotype is not None:
+        readable &= _is_genotype(genotype, frame["alleles"])
     work = frame.select("ref", "alt", "allele", "alleles").with_columns(
         *parsed.values(),
         (pl.Series([None], dtype=pl.String).new_from_index(0, len(frame))
@@ -97,7 +104,8 @@ def with_allele_reads(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
         "depth", "vaf", in_genotype=_in_genotype()
     )
     _refuse_impossible_fraction(reads["vaf"], frame["line"], path)
-    return frame.with_columns(*reads.get_columns(), readable.alias("readable"))
+    unsaid = _is_no_call(frame, layouts, reads)
+    return frame.with_columns(*reads.get_columns(), unsaid, readable.alias("readable"))
 
 
 def _per_format(frame: pl.DataFrame, number: dict[str, int]) -> pl.Series:
@@ -208,6 +216,34 @@ def _in_genotype() -> pl.Expr:
     genotype = pl.when(pl.col("vaf").is_null()).then(pl.col("GT"))
     named = genotype.str.extract_all(r"\d+")
     return pl.when(named.list.len() > 0).then(named.list.contains(pl.col("allele").cast(pl.String)))
+
+
+def _is_genotype(genotype: pl.Series, alternates: pl.Series) -> pl.Series:
+    """Whether GT is one, of the alleles that the record has; true where it is missing."""
+    written = genotype.unique().drop_nulls()
+    malformed = written.filter(~written.str.contains(_GENOTYPE))
+    indices = written.str.extract_all(r"\d{1,9}").cast(pl.List(pl.Int64)).list.max()
+    is_good = genotype.is_null() | ~genotype.is_in(malformed.implode())
+    if (indices > 1).any():
+        named = genotype.replace_strict(written, indices, default=None, return_dtype=pl.Int64)
+        is_good &= (named <= alternates).fill_null(value=True)
+    return is_good
+
+
+def _is_no_call(
+    frame: pl.DataFrame, layouts: dict[str, list[str]], reads: pl.DataFrame
+) -> pl.Series:
+    """Whether nothing is said of the sample, as a merge fills in for those without the variant."""
+    silent = reads["vaf"].is_null() & reads["in_genotype"].is_null()
+    if not silent.any():
+        return silent.alias("is_no_call")
+    with_genotype = [text for text, keys in layouts.items() if "GT" in keys]
+    with_reads = [text for text, keys in layouts.items() if not _READS.isdisjoint(keys)]
+    texts = frame.select(
+        (pl.col("format").is_in(with_genotype))
+        | (pl.col("format").is_in(with_reads) & pl.col("sample").str.contains(r"^[.:/|,]*$"))
+    ).to_series()
+    return (silent & texts).alias("is_no_call")
 
 
 def _refuse_impossible(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
+from assets.genomics.contigs import is_chromosome
 from assets.genomics.snv.allele_reads import with_allele_reads
 from assets.genomics.vcf.records import VcfHeader, info_value
 
@@ -34,19 +35,21 @@ class Fate(IntEnum):
     """What becomes of an allele; the name in lower case is the reason in the account."""
 
     TOO_MANY_ALTERNATES = 0
-    UNREADABLE_ALLELE = 1
-    NO_ALTERNATE_ALLELE = 2
-    STRUCTURAL_ALLELE = 3
-    FILTER_NOT_PASS = 4
-    NOT_SOMATIC = 5
-    UNREADABLE_SAMPLE = 6
-    NOT_IN_TUMOUR = 7
-    LOW_DEPTH = 8
-    LOW_VAF = 9
-    CONTRADICTED_REFERENCE = 10
-    DUPLICATE_RECORD = 11
-    NO_GENE_ANNOTATION = 12
-    USED = 13
+    OTHER_CONTIG = 1
+    UNREADABLE_ALLELE = 2
+    NO_ALTERNATE_ALLELE = 3
+    STRUCTURAL_ALLELE = 4
+    FILTER_NOT_PASS = 5
+    NOT_SOMATIC = 6
+    UNREADABLE_SAMPLE = 7
+    NO_CALL = 8
+    NOT_IN_TUMOUR = 9
+    LOW_DEPTH = 10
+    LOW_VAF = 11
+    CONTRADICTED_REFERENCE = 12
+    DUPLICATE_RECORD = 13
+    NO_GENE_ANNOTATION = 14
+    USED = 15
 
 
 def alleles_of(frame: pl.DataFrame, records: int) -> pl.DataFrame:
@@ -64,10 +67,17 @@ def alleles_of(frame: pl.DataFrame, records: int) -> pl.DataFrame:
 def judged(alleles: pl.DataFrame, header: VcfHeader, path: Path) -> pl.DataFrame:
     """Alleles with ``depth``, ``vaf`` and their ``fate`` up to the ones that need all records."""
     ref, alt = pl.col("ref"), pl.col("alt")
+    contigs = alleles.select(pl.col("chrom").unique())
+    elsewhere = contigs.filter(~is_chromosome(mitochondrion=True))["chrom"]
+    # Few files have such records, and looking for a name in each allele takes time.
+    is_elsewhere = (
+        pl.col("chrom").is_in(elsewhere.implode()) if len(elsewhere) else pl.lit(value=False)
+    )
     bases = r"^[ACGTURYKMSWBDHVN]+$"
     structural = alt.str.contains(r"[<>\[\]]") | alt.str.contains(r"^\.[^.]|[^.]\.$")
     fate = (
         pl.when(pl.col("alleles") > MAX_ALTERNATES).then(Fate.TOO_MANY_ALTERNATES.value)
+        .when(is_elsewhere).then(Fate.OTHER_CONTIG.value)
         .when(~ref.str.contains(bases)).then(Fate.UNREADABLE_ALLELE.value)
         .when(alt.is_in(_NO_ALTERNATE) | (alt == ref)).then(Fate.NO_ALTERNATE_ALLELE.value)
         .when(structural).then(Fate.STRUCTURAL_ALLELE.value)
@@ -76,11 +86,12 @@ def judged(alleles: pl.DataFrame, header: VcfHeader, path: Path) -> pl.DataFrame
         .when(_not_somatic(header)).then(Fate.NOT_SOMATIC.value)
         .otherwise(Fate.USED.value)
     )  # fmt: skip
-    decided = alleles.with_columns(fate.cast(FATE_TYPE).alias("fate"))
+    decided = _malformed_together(alleles.with_columns(fate.cast(FATE_TYPE).alias("fate")))
     passing = with_allele_reads(decided.filter(pl.col("fate") == Fate.USED.value), path)
     absent = (pl.col("vaf") == 0) | (pl.col("vaf").is_null() & ~pl.col("in_genotype"))
     passing = passing.with_columns(
         pl.when(~pl.col("readable")).then(Fate.UNREADABLE_SAMPLE.value)
+        .when(pl.col("is_no_call")).then(Fate.NO_CALL.value)
         .when(absent).then(Fate.NOT_IN_TUMOUR.value)
         .when(pl.col("depth") < MIN_DEPTH_READS).then(Fate.LOW_DEPTH.value)
         .when(pl.col("vaf") < MIN_VAF).then(Fate.LOW_VAF.value)
@@ -88,6 +99,17 @@ def judged(alleles: pl.DataFrame, header: VcfHeader, path: Path) -> pl.DataFrame
     )  # fmt: skip
     rejected = decided.filter(pl.col("fate") != Fate.USED.value)
     return pl.concat([rejected, passing], how="diagonal")
+
+
+def _malformed_together(alleles: pl.DataFrame) -> pl.DataFrame:
+    """Alleles beside one that cannot be read share its fate: their values may be of others."""
+    unreadable = pl.col("fate") == Fate.UNREADABLE_ALLELE.value
+    records = alleles.filter(unreadable & (pl.col("alleles") > 1))["record"].unique()
+    if records.is_empty():
+        return alleles
+    malformed = pl.col("record").is_in(records.implode())
+    fate = pl.when(malformed).then(Fate.UNREADABLE_ALLELE.value).otherwise("fate")
+    return alleles.with_columns(fate.cast(FATE_TYPE).alias("fate"))
 
 
 def _not_somatic(header: VcfHeader) -> pl.Expr:

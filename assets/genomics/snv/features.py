@@ -3,6 +3,8 @@
 variants (one row each) -> scalars and gene vectors of one patient
 """
 
+from collections.abc import Collection
+
 import numpy as np
 import polars as pl
 
@@ -61,7 +63,7 @@ CONTRACT = Contract(
         "Somatic single-base variants, insertions and deletions of the tumour sample: burden per "
         "gene, driver genes and hotspots of blood cancers, totals."
     ),
-    code_version=f"2-{load_panel().hotspots_digest}",  # the flags change with the panel
+    code_version=f"3-{load_panel().hotspots_digest}",  # the flags change with the panel
     features=_features(),
     blocks=(
         Block("snv_gene_burden", "gene", "1",
@@ -75,7 +77,10 @@ CONTRACT = Contract(
 
 
 def snv_scalars(
-    variants: pl.DataFrame | None, *, tells_consequences: bool = True
+    variants: pl.DataFrame | None,
+    *,
+    tells_consequences: bool = True,
+    failed_genes: Collection[str] = (),
 ) -> dict[str, FeatureValue]:
     """Scalar features, every name of :data:`CONTRACT`; what told the genes is left null.
 
@@ -87,6 +92,8 @@ def snv_scalars(
         every feature null.
     tells_consequences
         False if only genes are known: what rests on consequences is null.
+    failed_genes
+        Genes with a record that could not be read: null unless another one shows a variant.
     """
     nothing: dict[str, FeatureValue] = {feature.name: None for feature in CONTRACT.features}
     if variants is None:
@@ -101,7 +108,18 @@ def snv_scalars(
     }
     if not tells_consequences:
         return {**nothing, **totals}
-    return {**nothing, **totals, **_consequence_scalars(variants)}
+    found = {**nothing, **totals, **_consequence_scalars(variants)}
+    return {**found, **_unknown(found, failed_genes)}
+
+
+def _unknown(found: dict[str, FeatureValue], failed_genes: Collection[str]) -> dict[str, None]:
+    """Features of genes with a record that failed, where they would say that nothing is there."""
+    of_gene = {name: gene for gene in DRIVER_GENES for name in
+               (f"{gene}_variants", f"{gene}_max_vaf")}  # fmt: skip
+    of_gene |= {name: rules[0].gene for name, rules in load_panel().hotspots.items()}
+    return {
+        name: None for name, gene in of_gene.items() if gene in failed_genes and not found[name]
+    }
 
 
 def _consequence_scalars(variants: pl.DataFrame) -> dict[str, FeatureValue]:
@@ -123,19 +141,31 @@ def _consequence_scalars(variants: pl.DataFrame) -> dict[str, FeatureValue]:
 
 
 def snv_blocks(
-    variants: pl.DataFrame | None, *, tells_consequences: bool = True
+    variants: pl.DataFrame | None,
+    *,
+    tells_consequences: bool = True,
+    failed_genes: Collection[str] = (),
 ) -> dict[str, BlockValues | None]:
     """Vectors over genes, every block of :data:`CONTRACT`; the parameters as in the scalars."""
     blocks: dict[str, BlockValues | None] = {block.name: None for block in CONTRACT.blocks}
     if variants is None:
         return blocks
-    everything = _per_gene(variants)
+    everything = _with_unknown(_per_gene(variants), failed_genes)
     blocks["snv_gene_variants"] = BlockValues(everything["gene"], _floats(everything["variants"]))
     if tells_consequences:
-        genes = _per_gene(variants.filter("is_protein_altering"))
+        genes = _with_unknown(_per_gene(variants.filter("is_protein_altering")), failed_genes)
         blocks["snv_gene_burden"] = BlockValues(genes["gene"], _floats(genes["variants"]))
         blocks["snv_gene_max_vaf"] = BlockValues(genes["gene"], _floats(genes["max_vaf"]))
     return blocks
+
+
+def _with_unknown(genes: pl.DataFrame, failed_genes: Collection[str]) -> pl.DataFrame:
+    """Rows of :func:`_per_gene` and rows without values for other genes with a failed record."""
+    unknown = sorted({*failed_genes}.difference(genes["gene"]))
+    if not unknown:
+        return genes
+    rows = pl.DataFrame({"gene": unknown}, schema={"gene": pl.String()})
+    return pl.concat([genes, rows], how="diagonal").sort("gene")
 
 
 def _per_gene(variants: pl.DataFrame) -> pl.DataFrame:

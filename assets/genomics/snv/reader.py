@@ -5,16 +5,18 @@
 A record with several alternates is taken apart into alleles; each allele that passes is a variant.
 The record counts as used if any of its alleles is, else under the reason of the allele that came
 furthest. :class:`Fate` lists the reasons in the order in which they are asked. A value that the
-file does not give (no depth, no fraction) filters nothing.
+file does not give (no depth, no fraction) filters nothing. A gene in which a record could not be
+read is unknown unless another record shows it altered.
 
 A file whose header declares no gene annotation gets the genes of the reference annotation, by
 place; what rests on consequences is null then, not zero, unless no variant passed anyway. If the
-build is not known either, its variants are counted as ``no_gene_annotation`` and every feature is
-null.
+build is not known either, or no variant that passed is annotated, its variants are counted as
+``no_gene_annotation`` and every feature is null.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
@@ -24,9 +26,19 @@ from assets.genomics.annotation.alleles import Annotation
 from assets.genomics.annotation.consequences import PROTEIN_ALTERING, TRUNCATING, terms
 from assets.genomics.annotation.layouts import find_annotation
 from assets.genomics.annotation.overlap import GeneOverlap
-from assets.genomics.snv.alleles import FATE_TYPE, MAX_ALTERNATES, Fate, alleles_of, judged
+from assets.genomics.contigs import told_build
+from assets.genomics.snv.alleles import (
+    FATE_TYPE,
+    MAX_ALTERNATES,
+    PASSING_FILTERS,
+    Fate,
+    alleles_of,
+    judged,
+)
 from assets.genomics.snv.features import CONTRACT, GENES_WITH_CHANGES, snv_blocks, snv_scalars
+from assets.genomics.vcf.kind import Kind, declared_kind, kind_of_events, refuse_other_kind
 from assets.genomics.vcf.records import (
+    VcfHeader,
     check_build,
     read_vcf,
     refuse_beyond_contigs,
@@ -34,8 +46,9 @@ from assets.genomics.vcf.records import (
 )
 from assets.genomics.vcf.tumour import same_specimen, tumour_sample
 from oncoframe.errors import WrongFormat
-from oncoframe.extraction import Extraction
+from oncoframe.extraction import Extraction, refuse_nothing_usable
 from oncoframe.reference.active import reference_for
+from oncoframe.reference.builds import chromosome_names
 
 __all__ = ["CONTRACT", "extract"]
 
@@ -51,67 +64,114 @@ _FAILED = (
     Fate.UNREADABLE_SAMPLE,
     Fate.CONTRADICTED_REFERENCE,
 )
+#: Fates of records that say nothing of small variants of this tumour.
+_SILENT = (*_FAILED, Fate.OTHER_CONTIG, Fate.STRUCTURAL_ALLELE, Fate.NO_CALL)
 _SYNONYMOUS = frozenset({"synonymous_variant", "stop_retained_variant", "start_retained_variant"})
 _BASES = {base: code for code, base in enumerate("ACGT")}
 #: Whatever tells the gene of an allele.
 Genes = Annotation | GeneOverlap
 
 
-def extract(path: Path, *, reference_build: str | None) -> Extraction:
+def extract(path: Path, *, reference_build: str | None, sample: str | None = None) -> Extraction:
     """Features of the somatic small variants in a VCF.
 
     Parameters
     ----------
     path
-        VCF 4.x, plain or (block-)gzipped, one or more samples, see
-        :func:`assets.genomics.vcf.tumour.tumour_sample`.
+        VCF 4.x, plain or (block-)gzipped, one or more samples.
     reference_build
-        Build that the samplesheet names; refused if the header's contigs are of another, taken from
-        them if it is None.
+        Build that the samplesheet names; refused if the contigs are of another, taken from them if
+        it is None.
+    sample
+        The tumour, where the file does not tell, see
+        :func:`assets.genomics.vcf.tumour.tumour_sample`.
 
     Raises
     ------
-    EmptyFile, TruncatedFile, WrongFormat, MissingSample
-        See :func:`~assets.genomics.vcf.records.read_vcf` and
-        :func:`~assets.genomics.vcf.records.sample_records`.
+    EmptyFile, TruncatedFile, WrongFormat, MissingSample, AmbiguousSample
+        See :func:`~assets.genomics.vcf.records.read_vcf`,
+        :func:`~assets.genomics.vcf.records.sample_records` and
+        :func:`~assets.genomics.vcf.tumour.tumour_sample`; WrongFormat also if the records are of
+        another kind.
+    NothingUsable
+        If there are records, and none says anything of small variants of the tumour.
     ImpossibleValue
         If a position, depth or fraction cannot have been measured.
     """
     header, body = read_vcf(path)
     check_build(path, header, reference_build)
-    build = reference_build or header.build()
-    annotation = find_annotation(header) or _overlap(build)
-    tumour = tumour_sample(header)
-    records = 0
-    early: Counter[Fate] = Counter()
-    kept = [_candidates(pl.DataFrame(schema=_RECORD_SCHEMA), annotation)]
+    tumour = tumour_sample(header, path, sample)
     frames = sample_records(path, header, body, tumour, same_specimen(header, tumour))
-    for frame in _bounded(frames):
+    first = next(frames, None)
+    contigs = () if first is None else first["chrom"].unique()
+    build = told_build(path, contigs, reference_build or header.build())
+    annotation = find_annotation(header) or _overlap(build)
+    records = structural = 0
+    early: Counter[Fate] = Counter()
+    failed_genes: set[str] = set()
+    kept = [_candidates(pl.DataFrame(schema=_RECORD_SCHEMA), annotation)]
+    for frame in _bounded(chain([] if first is None else [first], frames)):
         refuse_beyond_contigs(path, header, frame)
-        alleles = judged(alleles_of(frame, records), header, path)
+        told_build(path, frame["chrom"].unique(), build)
+        named = frame.with_columns(chromosome_names(frame["chrom"]))
+        alleles = judged(alleles_of(named, records), header, path)
         candidates = alleles.filter(pl.col("fate") >= Fate.CONTRADICTED_REFERENCE.value)
-        early += _ended(alleles, candidates)
+        ended = _ended(alleles, candidates)
+        early += ended
+        if not ended.keys().isdisjoint(_FAILED):
+            failed_genes |= _genes_of_failed(alleles, annotation)
+        structural += _events_by_sequence(header, frame)
         kept.append(_candidates(candidates, annotation))
         records += len(frame)
         _refuse_too_many(path, kept)
     variants = _settled(pl.concat(kept))
     kept.clear()
     fates = early + _record_fates(variants)
-    unknown = annotation is None and fates[Fate.NO_GENE_ANNOTATION] > 0
+    others = {kind_of_events(header): max(fates[Fate.STRUCTURAL_ALLELE], structural)}
+    with_alternate = records - fates[Fate.NO_ALTERNATE_ALLELE]
+    if with_alternate or not records:
+        refuse_other_kind(path, header, Kind.SMALL, others, with_alternate)
+    unknown = fates[Fate.NO_GENE_ANNOTATION] > 0 and (annotation is None or not fates[Fate.USED])
     used = None if unknown else variants.filter(pl.col("fate") == Fate.USED.value)
+    contradicted = variants.filter(pl.col("fate") == Fate.CONTRADICTED_REFERENCE.value)
+    failed_genes |= set(contradicted["gene"].drop_nulls())
     by_place = annotation if isinstance(annotation, GeneOverlap) else None
     tells = by_place is None or not fates[Fate.USED]
     tool = str(annotation.tool) if annotation else None
-    return Extraction(
+    scalars = snv_scalars(used, tells_consequences=tells, failed_genes=failed_genes)
+    found = Extraction(
         records=records,
         used=fates[Fate.USED],
         filtered={f.name.lower(): fates[f] for f in Fate
                   if fates[f] and f not in (*_FAILED, Fate.USED)},
         failed={f.name.lower(): fates[f] for f in _FAILED if fates[f]},
-        features={**snv_scalars(used, tells_consequences=tells), "snv_annotation": tool},
-        blocks=snv_blocks(used, tells_consequences=tells),
+        features={**scalars, "snv_annotation": tool},
+        blocks=snv_blocks(used, tells_consequences=tells, failed_genes=failed_genes),
         annotation_version=by_place.reference.label if by_place else None,
+        sample=header.samples[tumour],
     )  # fmt: skip
+    return refuse_nothing_usable(found, path, [fate.name.lower() for fate in _SILENT])
+
+
+def _genes_of_failed(alleles: pl.DataFrame, annotation: Genes | None) -> set[str]:
+    """Genes of records that could not be read, and that their caller believes."""
+    fates = [fate.value for fate in _FAILED]
+    failed = alleles.filter(
+        pl.col("fate").is_in(fates) & pl.col("filter").is_in(PASSING_FILTERS)
+    ).unique("record", keep="first", maintain_order=True)
+    if failed.is_empty() or annotation is None:
+        return set()
+    # Whose entries are whose is not known: those of all alleles count.
+    alone = failed.with_columns(pl.lit(1, pl.UInt32).alias("alleles"))
+    return set(annotation.read(alone)["gene"].drop_nulls())
+
+
+def _events_by_sequence(header: VcfHeader, frame: pl.DataFrame) -> int:
+    """Records that say themselves to be structural, in a file that declares nothing else."""
+    if declared_kind(header) is not Kind.STRUCTURAL:
+        return 0
+    says = frame["info"].str.contains("SVTYPE=", literal=True) & (frame["alt"] != ".")
+    return int(says.sum())
 
 
 def _overlap(build: str | None) -> GeneOverlap | None:
@@ -181,12 +241,12 @@ def _candidates(alleles: pl.DataFrame, annotation: Genes | None) -> pl.DataFrame
     else:
         annotated = annotation.read(alleles, GENES_WITH_CHANGES)
     written = annotated["consequence"].drop_nulls().unique()
-    ref, alt, chrom = pl.col("ref"), pl.col("alt"), pl.col("chrom").str.strip_prefix("chr")
+    ref, alt = pl.col("ref"), pl.col("alt")
     base = ref.str.slice(0, 1)
     return annotated.select(
         "record",
-        pl.struct(chrom, "pos", "ref", "alt").hash().alias("key"),
-        pl.struct(chrom, "pos").hash().alias("place"),
+        pl.struct("chrom", "pos", "ref", "alt").hash().alias("key"),
+        pl.struct("chrom", "pos").hash().alias("place"),
         base.replace_strict(_BASES, default=None, return_dtype=pl.UInt8).alias("base"),
         "depth",
         "vaf",

@@ -8,6 +8,8 @@ chromosomes: a deletion of half an arm says nothing of its single genes that cop
 say better.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 
@@ -21,6 +23,7 @@ from assets.genomics.granularity import (
     chromosome_level,
     gene_level,
 )
+from assets.genomics.panel.fusions import DEFINING_FUSIONS, fusion_name
 from assets.genomics.sv.events import breakends_of
 from assets.genomics.sv.joins import joined_pairs
 from assets.genomics.sv.records import DEL, DUP, INS, INV, SINGLE, TRA
@@ -93,7 +96,7 @@ CONTRACT = Contract(
         "Structural variants of the tumour: insertions, deletions, duplications, translocations "
         "and inversions per gene, gene pairs that they join, long events per band and chromosome."
     ),
-    code_version="1",
+    code_version="2",
     features=_features(),
     blocks=_blocks(),
 )
@@ -132,7 +135,10 @@ def sv_scalars(events: pl.DataFrame, pairs: pl.DataFrame | None) -> dict[str, Fe
 
 
 def sv_blocks(
-    events: pl.DataFrame, pairs: pl.DataFrame | None, reference: Reference | None
+    events: pl.DataFrame,
+    pairs: pl.DataFrame | None,
+    reference: Reference | None,
+    failed: pl.DataFrame | None = None,
 ) -> dict[str, BlockValues | None]:
     """Vectors over genes, gene pairs, bands and chromosomes, every block of :data:`CONTRACT`.
 
@@ -140,17 +146,24 @@ def sv_blocks(
     ----------
     reference
         None if the build is unknown: no place can be named then.
+    failed
+        Alleles that could not be read (``chrom1``, ``pos1``, ``type``, null if that is unknown):
+        genes at their places are unknown where no other event hits them.
     """
     if reference is None or pairs is None:
         return {block.name: None for block in CONTRACT.blocks}
     first = events.filter("is_first")
     genes = gene_level(reference)
-    found = {
-        f"sv_{word}": _block(genes, _events_per_gene(first.filter(pl.col("type") == kind), genes))
-        for kind, word in TYPES.items()
-    }
+    unknown = _genes_of_failed(failed, reference)
+    found = {}
+    for kind, word in TYPES.items():
+        counted = _events_per_gene(first.filter(pl.col("type") == kind), genes)
+        unread = [gene for gene, of in unknown.items() if of & {kind, None}]
+        found[f"sv_{word}"] = _with_unknown(_block(genes, counted), unread)
     counts = pairs.group_by("pair").len().sort("pair")
-    found["sv_join"] = BlockValues(counts["pair"], counts["len"].cast(pl.Float32).to_numpy())
+    joined = BlockValues(counts["pair"], counts["len"].cast(pl.Float32).to_numpy())
+    unread = [fusion_name(*pair) for pair in DEFINING_FUSIONS if unknown.keys() & {*pair}]
+    found["sv_join"] = _with_unknown(joined, unread)
     # Both junctions of an inversion are at its two ends.
     ends = breakends_of(first)
     for level in (band_level(reference), chromosome_level(reference)):
@@ -213,3 +226,26 @@ def _block(level: Level, values: np.ndarray) -> BlockValues:
     some = values > 0
     names = level.table["name"].filter(pl.Series(some))
     return BlockValues(names, values[some].astype(np.float32))
+
+
+def _genes_of_failed(
+    failed: pl.DataFrame | None, reference: Reference
+) -> dict[str, set[str | None]]:
+    """Gene at the place of an allele that could not be read -> types it may be of."""
+    if failed is None or failed.is_empty():
+        return {}
+    places = failed.select(pl.col("chrom1").alias("chrom"), start="pos1", end="pos1")
+    types = failed["type"].to_list()
+    found: dict[str, set[str | None]] = {}
+    for row, gene in reference.genes_at(places).select("row", "symbol").iter_rows():
+        found.setdefault(gene, set()).add(types[row])
+    return found
+
+
+def _with_unknown(block: BlockValues, names: Sequence[str]) -> BlockValues:
+    """The block with NaN for further names, for which nobody knows."""
+    more = sorted({*names}.difference(block.names))
+    if not more:
+        return block
+    values = np.append(block.values, np.full(len(more), np.nan, dtype=np.float32))
+    return BlockValues(pl.concat([block.names, pl.Series(more, dtype=pl.String)]), values)

@@ -14,18 +14,18 @@ The Variant Call Format specification 4.4, section 5.4 (breakends); documentatio
 
 import polars as pl
 
-from oncoframe.reference.builds import CHROMOSOMES, chromosome_names
+from assets.genomics.contigs import is_chromosome
+from assets.genomics.vcf.kind import MIN_EVENT_BP
+from oncoframe.reference.builds import chromosome_names
 
 #: Keys that :func:`with_structure` needs in the records.
 INFO_KEYS = (
     "SVTYPE", "END", "SVLEN", "CHR2", "POS2", "CT", "STRANDS", "INV3", "INV5", "MATEID", "PARID",
     "SVCLAIM", "FOLD_CHANGE", "SVINSLEN",
 )  # fmt: skip
-FORMAT_KEYS = ("PR", "SR", "DV", "RV", "SU", "VF", "AD")
+FORMAT_KEYS = ("GT", "PR", "SR", "DV", "RV", "SU", "VF", "AD")
 #: FILTER values of a record that its caller believes.
 PASSING_FILTERS = ("PASS", ".")
-#: Bases from which a change of sequence is structural where the record does not say so itself.
-MIN_SEQUENCE_BP = 50
 
 #: Types of events; a single breakend is of none of the five.
 INS, DEL, DUP, TRA, INV, SINGLE = "INS", "DEL", "DUP", "TRA", "INV", "SGL"
@@ -55,7 +55,8 @@ def with_structure(records: pl.DataFrame) -> pl.DataFrame:
     without one), ``is_breakend``, ``type``, ``chrom1``, ``pos1``, ``chrom2``, ``pos2``, ``sides``
     (null where the caller does not tell), ``length`` (bases deleted, inserted, ...; null between
     chromosomes), ``support`` (reads and pairs of the tumour, null where not given), ``reason``
-    (null for an allele that is fit). Places of one allele are as written: the first is POS.
+    (null for an allele that is fit), ``is_believed`` (no filter of its caller). Places of one
+    allele are as written: the first is POS.
     """
     alleles = _alleles(records)
     typed = alleles.with_columns(_places()).with_columns(chrom2=chromosome_names_of("other"))
@@ -76,6 +77,7 @@ def with_structure(records: pl.DataFrame) -> pl.DataFrame:
         length="length",
         support="support",
         reason="reason",
+        is_believed=pl.col("filter").is_in(PASSING_FILTERS),
     )
 
 
@@ -177,8 +179,8 @@ def _type() -> pl.Expr:
     )
     growth = pl.col("alt_length") - pl.col("ref_length")
     by_sequence = (
-        pl.when(growth >= MIN_SEQUENCE_BP).then(pl.lit(INS))
-        .when(growth <= -MIN_SEQUENCE_BP).then(pl.lit(DEL))
+        pl.when(growth >= MIN_EVENT_BP).then(pl.lit(INS))
+        .when(growth <= -MIN_EVENT_BP).then(pl.lit(DEL))
     )  # fmt: skip
     return (
         pl.when(pl.col("alt").str.contains(_SINGLE)).then(pl.lit(SINGLE))
@@ -242,16 +244,24 @@ def _reason() -> pl.Expr:
         | alt.str.contains(r"^<CNV").fill_null(value=False)
     )
     is_small = alt.str.contains(_BASES) & pl.col("SVTYPE").is_null()
-    on_chromosomes = pl.col("chrom").is_in(CHROMOSOMES) & pl.col("chrom2").is_in(CHROMOSOMES)
+    on_chromosomes = is_chromosome("chrom") & is_chromosome("chrom2")
+    # Without its other end nothing tells what a join is.
+    has_no_other_end = pl.col("pos2").is_null() & pl.col("SVTYPE").is_in(
+        ["BND", "TRA", "CTX", "ITX"]
+    ).fill_null(value=False)
+    genotype = pl.col("FORMAT/GT")
+    calls_reference = genotype.str.contains("0") & ~genotype.str.contains("[1-9]")
+    is_reference = calls_reference.fill_null(value=False) & pl.col("support").is_null()
     return (
         pl.when(alt.is_in(_NO_ALTERNATE)).then(pl.lit("no_alternate_allele"))
         .when(~is_readable).then(pl.lit("unreadable_allele"))
         .when(by_depth.fill_null(value=False)).then(pl.lit("copy_number_call"))
         .when(kind.is_null() & is_small).then(pl.lit("small_variant"))
-        .when(kind.is_null()).then(pl.lit("unknown_type"))
+        .when(kind.is_null() & ~has_no_other_end).then(pl.lit("unknown_type"))
+        .when(~on_chromosomes).then(pl.lit("other_contig"))
         .when(~pl.col("filter").is_in(PASSING_FILTERS)).then(pl.lit("filter_not_pass"))
         .when(pl.col("pos2").is_null()).then(pl.lit("unreadable_place"))
-        .when(pl.col("support") == 0).then(pl.lit("not_in_tumour"))
-        .when(~on_chromosomes).then(pl.lit("other_contig"))
+        .when(pl.col("is_no_call")).then(pl.lit("no_call"))
+        .when((pl.col("support") == 0) | is_reference).then(pl.lit("not_in_tumour"))
         .alias("reason")
     )  # fmt: skip

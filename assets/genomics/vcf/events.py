@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from assets.genomics.contigs import told_build
 from assets.genomics.vcf.header import FIXED_COLUMNS, VcfHeader
 from assets.genomics.vcf.records import MAX_POSITION, check_build, info_value, read_vcf
 from assets.genomics.vcf.tumour import tumour_sample
@@ -51,20 +52,29 @@ class Events:
     header
         Meta lines and samples.
     build
-        Genome build: as the samplesheet says, else as the header does; None if neither.
+        Genome build: as the samplesheet says, else as the header or the contigs do; None if none.
+    sample
+        The tumour; None in a file without samples.
     rows
         ``line``, ``chrom`` (without ``chr``), ``pos``, ``id``, ``ref`` and ``alt`` (shortened,
         see :data:`MAX_ALLELE_TEXT`), ``ref_length`` and ``alt_length``, ``filter``, a column
-        per INFO key (null without it, empty for a flag), and ``FORMAT/<key>`` of the tumour.
+        per INFO key (null without it, empty for a flag), ``FORMAT/<key>`` of the tumour, and
+        ``is_no_call`` (a genotype that calls nothing, and no other value of the tumour).
     """
 
     header: VcfHeader
     build: str | None
+    sample: str | None
     rows: pl.DataFrame
 
 
 def read_events(
-    path: Path, *, reference_build: str | None, info: Sequence[str], formats: Sequence[str]
+    path: Path,
+    *,
+    reference_build: str | None,
+    info: Sequence[str],
+    formats: Sequence[str],
+    sample: str | None = None,
 ) -> Events:
     """Records of a VCF with some of their keys.
 
@@ -76,6 +86,8 @@ def read_events(
         Build that the samplesheet names.
     info, formats
         Keys to keep.
+    sample
+        The tumour, where the file does not tell.
 
     Raises
     ------
@@ -84,15 +96,18 @@ def read_events(
     WrongFormat
         If it is no VCF, a line has too few columns, there are more than :data:`MAX_RECORDS`, or
         the contigs are of another build than the samplesheet says.
+    MissingSample, AmbiguousSample
+        See :func:`assets.genomics.vcf.tumour.tumour_sample`.
     ImpossibleValue
         If a position is negative, too large or not a whole number.
     """
     header, body = read_vcf(path, needs_sample=False)
     check_build(path, header, reference_build)
     build = normalise_build(reference_build) or header.build()
-    sample = tumour_sample(header) if header.samples else None
+    tumour = tumour_sample(header, path, sample) if header.samples else None
     records, kept = 0, []
-    for frame in _frames(path, header, body, sample):
+    for frame in _frames(path, header, body, tumour):
+        build = told_build(path, frame["chrom"].unique(), build)
         kept.append(_asked(frame, info, formats))
         records += len(frame)
         if records > MAX_RECORDS:
@@ -103,7 +118,8 @@ def read_events(
             )
     empty = pl.DataFrame(schema={name: pl.String() for name in _frame_columns(sample=True)})
     nothing = empty.with_columns(pl.col("pos").cast(pl.Int64), line=pl.lit(0, pl.Int64))
-    return Events(header, build, pl.concat([_asked(nothing, info, formats), *kept]))
+    rows = _without_placeholders(pl.concat([_asked(nothing, info, formats), *kept]), header)
+    return Events(header, build, header.samples[tumour] if tumour is not None else None, rows)
 
 
 def _frames(
@@ -197,7 +213,34 @@ def _asked(frame: pl.DataFrame, info: Sequence[str], formats: Sequence[str]) -> 
         "filter",
         *(_info(key).alias(key) for key in info),
         *_sample_values(frame, formats),
+        **_genotyping(frame),
     )  # fmt: skip
+
+
+def _genotyping(frame: pl.DataFrame) -> dict[str, pl.Expr]:
+    """Whether the genotype of the tumour calls nothing, and whether its caller genotypes."""
+    layouts = frame["format"].unique().drop_nulls()
+    if not any(text.partition(":")[0] == "GT" for text in layouts):
+        return {name: pl.lit(value=False) for name in ("is_no_call", "is_genotyped")}
+    is_bare, has_more = pl.col("format") == "GT", pl.col("format").str.starts_with("GT:")
+    is_blank = pl.col("own").str.strip_chars(".:/|,") == ""
+    return {
+        "is_no_call": (is_bare | has_more) & is_blank,
+        "is_genotyped": has_more | (is_bare & ~is_blank),
+    }
+
+
+def _without_placeholders(rows: pl.DataFrame, header: VcfHeader) -> pl.DataFrame:
+    """Rows whose no-calls are answers: those of a caller that genotypes.
+
+    novoBreak and TIGRA write ``./.`` under a bare GT for every record. Beside other samples, or
+    behind a merge, the same text says that the sample lacks the variant.
+    """
+    is_genotyped = rows["is_genotyped"].any()
+    is_merged = any(line.startswith("##bcftools_merge") for line in header.meta)
+    answers = is_genotyped or is_merged or len(header.samples) > 1
+    is_no_call = pl.col("is_no_call").fill_null(value=False) & answers
+    return rows.with_columns(is_no_call=is_no_call).drop("is_genotyped")
 
 
 def _shortened(allele: str) -> pl.Expr:

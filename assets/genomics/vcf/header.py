@@ -13,7 +13,12 @@ from functools import cached_property
 from pathlib import Path
 
 from oncoframe.errors import BadInput, MissingSample, TruncatedFile, WrongFormat
-from oncoframe.reference.builds import build_in_text, build_of_contigs, normalise_build
+from oncoframe.reference.builds import (
+    build_in_text,
+    build_of_contigs,
+    builds_of_accessions,
+    normalise_build,
+)
 from oncoframe.textfiles import describe, unterminated
 
 #: Columns of a VCF before the samples.
@@ -40,9 +45,13 @@ class VcfHeader:
         return {name[1]: int(length[1]) for name, length in found if name and length}
 
     def build(self) -> str | None:
-        """Genome build by the lengths of the contigs, without them by ``##reference``, or None."""
+        """Genome build by the lengths or accessions of the contigs, by ``##reference``, or None."""
         if self.contig_lengths:
             return build_of_contigs(self.contig_lengths)
+        names = (_CONTIG_NAME.search(line) for line in self.meta if line.startswith("##contig=<"))
+        told = builds_of_accessions(name[1] for name in names if name)
+        if len(told) == 1:
+            return told.pop()
         lines = [line for line in self.meta if line.startswith(("##reference=", "##assembly="))]
         return build_in_text(" ".join(lines))
 

@@ -30,7 +30,7 @@ _SEGMENT_COLUMNS = {
 }
 _PATIENT = ("PATIENT_ID", "case_submitter_id", "cases.submitter_id", "bcr_patient_barcode",
             "_PATIENT", "patient_id", "submitter_id", "case_id")  # fmt: skip
-_SAMPLE = ("SAMPLE_ID", "sample_submitter_id", "sample", "sample_id")
+_SAMPLE = ("SAMPLE_ID", "sample_submitter_id", "sample", "sample_id", "Tumor_Sample_Barcode")
 _LABEL = ("CANCER_TYPE_DETAILED", "ONCOTREE_CODE", "SUBTYPE", "label", "diagnosis",
           "primary_diagnosis", "diagnoses.primary_diagnosis")  # fmt: skip
 _SEX = ("SEX", "GENDER", "gender", "sex", "demographic.gender", "sex_at_birth")

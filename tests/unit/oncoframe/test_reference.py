@@ -1,6 +1,7 @@
 """Reference annotation: builds, overlaps, the built-in tables, a user's GTF, positions of names."""
 
 import gzip
+from importlib.resources import files
 
 import numpy as np
 import polars as pl
@@ -16,6 +17,7 @@ from oncoframe.reference.builds import (
     CHROMOSOMES,
     build_in_text,
     build_of_contigs,
+    builds_of_accessions,
     chromosome_name,
     normalise_build,
 )
@@ -270,3 +272,29 @@ def test_built_in__knows_the_genes_of_the_panels_markers(build):
     panel = load_panel()
     known = set(built_in(build).genes["symbol"])
     assert {*panel.markers.values(), *panel.housekeeping} - known == set()
+
+
+def test_accessions__are_one_per_chromosome_and_build():
+    """The table by its structure: 24 chromosomes and MT twice, each version one up from GRCh37."""
+    text = files("oncoframe.reference").joinpath("data/refseq.tsv").read_text()
+    head, *rows = (line.split("\t") for line in text.splitlines())
+    assert head == ["chrom", "GRCh37", "GRCh38"]
+    assert [row[0] for row in rows] == [*CHROMOSOMES, "MT"]
+    for number, (chrom, old, new) in enumerate(rows[:-1], start=1):
+        stem, version = old.split(".")
+        assert stem == f"NC_{number:06d}"
+        assert new == f"{stem}.{int(version) + 1}"
+        assert chromosome_name(old) == chromosome_name(new) == chrom
+        assert (builds_of_accessions([old]), builds_of_accessions([new])) == (
+            {"GRCh37"}, {"GRCh38"},
+        )  # fmt: skip
+    assert rows[-1] == ["MT", "NC_012920.1", "NC_012920.1"]
+    # Those that HGVS names of TP53, BRCA2 and the sex chromosomes have made known.
+    known = {"17": "NC_000017.11", "13": "NC_000013.11", "X": "NC_000023.11", "Y": "NC_000024.10"}
+    assert {row[0]: row[2] for row in rows if row[0] in known} == known
+
+
+@pytest.mark.parametrize("name", ["NC_000017.9", "NC_060941.1", "NC_000017", "NC_007605.1"])
+def test_chromosome_name__leaves_accessions_of_other_genomes(name):
+    assert chromosome_name(name) == name
+    assert builds_of_accessions([name, "NC_012920.1"]) == set()

@@ -214,7 +214,8 @@ def test_cnv_answers__by_region_and_gene():
         [1, 1, 1, 1, nan, 1, 0.5],
         None,
     )
-    found = cnv_answers(rows, vectors([0.5, 1], [1, 3], [nan, nan], None), ATOMS, bands, genes)
+    measured = vectors([0.5, 1], [1, 3], [nan, nan], None)
+    found = cnv_answers(rows, measured, vectors(*[None] * 4), ATOMS, bands, genes, {})
     assert found["cnv:-7"].to_list() == [True, False, False, None]
     assert found["cnv:-7q"].to_list() == [True, True, False, None]
     assert found["cnv:-5q31-q33"].to_list() == [False, False, None, None]
@@ -222,6 +223,26 @@ def test_cnv_answers__by_region_and_gene():
     assert found["cnv:deleted IKZF1"].to_list() == [True, False, None, None]
     assert found["cnv:amplified RUNX1"].to_list() == [False, True, None, None]
     assert found["cnv:-Y"].to_list() == [None] * 4
+
+
+def test_cnv_answers__are_unknown_where_a_record_of_the_arm_could_not_be_read():
+    """A deletion without a number of copies must not become "no monosomy 7"."""
+    bands = {"7p22": 0, "7q11": 1, "7q31.2": 2, "5q31.2": 3}
+    nan = np.nan
+    rows = vectors([1, 1, nan, 1], [0.5, 0.5, nan, 1], [1, 1, 1, 1])
+    arms = vectors([1, nan, 1], [0.5, nan, 1], [1, 1, 1])
+    axis = {"7p": 0, "7q": 1, "5q": 2}
+    found = cnv_answers(rows, vectors(None, None, None), arms, ATOMS, bands, {}, axis)
+    assert found["cnv:-7"].to_list() == [None, True, False]
+    assert found["cnv:-7q"].to_list() == [None, True, False]
+    assert found["cnv:-5q31-q33"].to_list() == [False] * 3
+
+
+def test_sv_answers__are_unknown_where_a_record_of_the_pair_could_not_be_read():
+    pairs = {"BCR::ABL1": 0, "KMT2A::MLLT3": 1}
+    found = sv_answers(vectors([np.nan, 0], [1, np.nan], [0]), ATOMS, pairs)
+    assert found["sv:BCR::ABL1"].to_list() == [None, True, False]
+    assert found["sv:KMT2A"].to_list() == [False, None, False]
 
 
 def test_expression_ratios__are_the_same_in_every_depth_and_unit_of_logarithm():

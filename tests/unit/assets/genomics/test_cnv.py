@@ -20,7 +20,15 @@ from assets.genomics.granularity import (
     chromosome_level,
     gene_level,
 )
-from oncoframe.errors import EmptyFile, ImpossibleValue, TruncatedFile, WrongFormat
+from oncoframe.errors import (
+    AmbiguousSample,
+    EmptyFile,
+    ImpossibleValue,
+    MissingSample,
+    NothingUsable,
+    TruncatedFile,
+    WrongFormat,
+)
 from oncoframe.extraction import Extraction
 from oncoframe.reference.load import built_in
 
@@ -37,10 +45,12 @@ VCF = (
 def extract(tmp_path):
     """Extract a file from its header and rows (fields separated by blanks)."""
 
-    def _extract(head: str, *rows: str, build: str | None = "GRCh38") -> Extraction:
+    def _extract(
+        head: str, *rows: str, build: str | None = "GRCh38", sample: str | None = None
+    ) -> Extraction:
         path = tmp_path / "cnv"
         path.write_text(head + "".join("\t".join(row.split()) + "\n" for row in rows))
-        return cnv.extract(path, reference_build=build)
+        return cnv.extract(path, reference_build=build, sample=sample)
 
     return _extract
 
@@ -202,7 +212,7 @@ def test_extract__accounts_for_what_does_not_count(extract):
     found = extract(
         "ID\tchrom\tloc.start\tloc.end\tseg.mean\n",
         "S1 1 1 9000 0.1", "S2 1 1 9000 0.1", "S1 1 9000 1 0.1", "S1 GL1 1 9 0.1",
-        "S1 1 x 9 0.1", "S1 1 1 9 nan", "S1 1 1 9 inf", "S1 1 1 9 NA", "S1 M 1 9 0",
+        "S1 1 x 9 0.1", "S1 1 1 9 nan", "S1 1 1 9 inf", "S1 1 1 9 NA", "S1 M 1 9 0", sample="S1",
     )  # fmt: skip
     assert found.filtered == {"end_before_start": 1, "other_contig": 2, "other_sample": 1}
     assert found.failed == {"unreadable_copy_number": 3, "unreadable_place": 1}
@@ -304,3 +314,95 @@ def test_profile__mean_lies_between_the_ratios(drawn):
         ratios = [r for *_, r in drawn]
         assert known.min() >= min(ratios) - 1e-4
         assert known.max() <= max(ratios) + 1e-4
+
+
+def test_extract__refuses_a_file_without_a_usable_copy_number(extract):
+    """Every arm at 1.0 and "no monosomy 7" would be a result that nobody measured."""
+    end = whole("7")[1]
+    for rows in (
+        (f"chr7 1 . N <DEL> . PASS SVTYPE=DEL;END={end} GT .",),
+        (f"weird7 1 . N <DEL> . PASS SVTYPE=DEL;END={end} GT:CN 0/1:1",),
+        (f"chr7 1 . N <DUP> . PASS SVTYPE=DUP;END={end} GT:CN ./.:.",),
+    ):
+        with pytest.raises(NothingUsable):
+            extract(VCF, *rows)
+    with pytest.raises(NothingUsable):
+        extract(CNS, f"chr7 0 {end} - NA 900")
+
+
+def test_extract__leaves_what_a_failed_record_covers_unknown(extract):
+    """Beside other records that count, the region of one that failed is not normal."""
+    end = whole("7")[1]
+    found = extract(
+        VCF,
+        f"chr7 1 . N <DUP> . PASS SVTYPE=DUP;END={end} GT 0/1",
+        "chr8 1 . N <DUP> . PASS SVTYPE=DUP;END=90000000 GT:CN 0/1:3",
+    )
+    assert (found.used, found.failed) == (1, {"unreadable_copy_number": 1})
+    names = ("cnv_7p_ratio", "cnv_7q_lost", "cnv_altered_fraction", "cnv_lost_chromosomes")
+    assert [found.features[name] for name in names] == [None] * 4
+    assert found.features["cnv_5q_ratio"] == 1.0
+    assert found.features["cnv_8p_gained"] == pytest.approx(1.0)
+    assert "7q36.1" not in block(found, "cnv_band_ratio")
+    assert "EZH2" not in block(found, "cnv_gene_ratio")
+    no_end = extract(
+        VCF,
+        "chr7 100000000 . N <DEL> . PASS SVTYPE=DEL GT:CN 0/1:1",
+        "chr8 1 . N <DUP> . PASS SVTYPE=DUP;END=90000000 GT:CN 0/1:3",
+    )
+    assert no_end.failed == {"unreadable_place": 1}
+    assert (no_end.features["cnv_7q_ratio"], no_end.features["cnv_7p_ratio"]) == (None, 1.0)
+
+
+def test_extract__does_not_credit_what_a_merge_filled_in(extract):
+    found = extract(
+        VCF,
+        "chr7 1 . N <DUP> . PASS SVTYPE=DUP;END=90000000 GT:CN ./.:.",
+        "chr8 1 . N <DUP> . PASS SVTYPE=DUP;END=90000000 GT:CN 0/1:3",
+    )
+    assert (found.used, found.filtered) == (1, {"no_call": 1})
+    assert found.features["cnv_7p_ratio"] == 1.0
+
+
+def test_extract__clips_fitted_copies_below_none_and_counts_them(extract):
+    """PURPLE at a low purity writes -3.2 copies; that is a fit, and the rest of the file good."""
+    head = "chromosome\tstart\tend\tcopyNumber\tmethod\tminorAlleleCopyNumber\n"
+    found = extract(head, "chr1 1 90000000 2 X 1", "chr7 1 90000000 -3.2 X 0")
+    assert (found.used, found.notes) == (2, {"copies_below_none": 1})
+    assert block(found, "cnv_arm_ratio") == {"1p": 1.0, "7p": 0.0, "7q": 0.0}
+
+
+def test_extract__refuses_copies_in_the_place_of_logarithms(extract):
+    """Two copies read as log2 of 2 would be a genome of eight."""
+    head = "ID\tchrom\tloc.start\tloc.end\tseg.mean\n"
+    rows = [f"S1 {chrom} 1 30000000 {{}}" for chrom in range(1, 13)]
+    for value in (2, 1.98, 1.0):
+        with pytest.raises(WrongFormat, match="not logarithms"):
+            extract(head, *(row.format(value) for row in rows))
+    assert extract(head, *(row.format(0.02) for row in rows)).used == 12
+    assert extract(head, "S1 8 1 30000000 0.6").used == 1
+    purple = "chromosome\tstart\tend\tcopyNumber\tmethod\tminorAlleleCopyNumber\n"
+    with pytest.raises(WrongFormat, match="not copies"):
+        extract(purple, *(f"chr{i} 1 30000000 0.01 X 0" for i in range(1, 13)))
+
+
+def test_extract__never_takes_the_first_patient_of_a_cohort(extract):
+    head = "ID\tchrom\tloc.start\tloc.end\tseg.mean\n"
+    rows = [f"S{i} 7 1 90000000 {-i / 10}" for i in range(30)]
+    with pytest.raises(AmbiguousSample, match="S19 and 10 more"):
+        extract(head, *rows)
+    found = extract(head, *rows, sample="S10")
+    assert (found.used, found.sample) == (1, "S10")
+    assert block(found, "cnv_arm_ratio") == {"7p": 0.5, "7q": 0.5}
+    with pytest.raises(MissingSample, match="only normal"):
+        extract(head, "PT_normal 7 1 90000000 0")
+    pair = extract(head, "PT_normal 7 1 90000000 0", "PT_tumor 7 1 90000000 -1")
+    assert (pair.sample, pair.filtered) == ("PT_tumor", {"other_sample": 1})
+
+
+def test_extract__reads_accessions_of_the_build(extract):
+    found = extract(CNS, "NC_000007.14 0 159345973 - -1 900", build=None)
+    assert found.annotation_version == "GRCh38 panel-1"
+    assert block(found, "cnv_arm_ratio") == {"7p": 0.5, "7q": 0.5}
+    with pytest.raises(WrongFormat, match="another genome build"):
+        extract(CNS, "NC_000007.13 0 150000000 - -1 900")

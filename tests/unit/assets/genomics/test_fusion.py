@@ -4,12 +4,21 @@ import gzip
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assets.genomics.fusion.reader import CONTRACT, extract
-from oncoframe.errors import BadInput, EmptyFile, ImpossibleValue, TruncatedFile, WrongFormat
+from oncoframe.errors import (
+    AmbiguousSample,
+    BadInput,
+    EmptyFile,
+    ImpossibleValue,
+    NothingUsable,
+    TruncatedFile,
+    WrongFormat,
+)
 from oncoframe.extraction import Extraction
 
 STAR = (
@@ -57,11 +66,11 @@ def star(left: str, right: str, reads: str = "9", pairs: str = "3", frame: str =
 def read(tmp_path: Path):
     """Extract the features of a fusion table given as text."""
 
-    def _read(content: str | bytes) -> Extraction:
+    def _read(content: str | bytes, sample: str | None = None) -> Extraction:
         # A name that tells nothing: the caller has to be recognised from the columns.
         path = tmp_path / "table"
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return extract(path, reference_build=None)
+        return extract(path, reference_build=None, sample=sample)
 
     return _read
 
@@ -121,7 +130,7 @@ def test_extract__reads_an_unknown_partner_and_unknown_reads(read, unknown):
     ("line", "reason"),
     [
         (STAR + star("TP53", "TP53"), "same_gene"),
-        (STAR + star(".", "."), "no_partner_named"),
+        (STAR + star("TP53", "TP53") + star(".", "."), "no_partner_named"),
         (STAR + star("A1BG", "TP53", reads="1", pairs="0"), "low_support"),
         (ARRIBA + "A\tB\t1:1\t2:2\tdeletion\t5\t5\t5\tlow\t.\n", "low_confidence"),
         (ARRIBA + "A\tB\t1:1\t1:9\tdeletion/read-through\t5\t5\t5\thigh\t.\n", "read_through"),
@@ -131,7 +140,7 @@ def test_extract__reads_an_unknown_partner_and_unknown_reads(read, unknown):
 )
 def test_extract__counts_why_a_call_does_not_count(read, line, reason):
     found = read(line)
-    assert (found.records, found.used, found.filtered) == (1, 0, {reason: 1})
+    assert (found.used, found.filtered[reason], found.failed) == (0, 1, {})
     assert found.features["fusion_count"] == 0
 
 
@@ -181,9 +190,11 @@ def test_extract__never_mixes_the_samples_of_a_table(read):
         '"S1","PML:RARA",9,9,TRUE,"HighConfidence"',
         '"S2","BCR:ABL1",9,9,TRUE,"HighConfidence"',
     ]
-    found = read(JAFFA + "\n".join(rows) + "\n")
-    assert found.filtered == {"other_sample": 1}
-    assert (found.features["PML::RARA"], found.features["BCR::ABL1"]) == (True, False)
+    with pytest.raises(AmbiguousSample, match="S1, S2"):
+        read(JAFFA + "\n".join(rows) + "\n")
+    found = read(JAFFA + "\n".join(rows) + "\n", sample="S2")
+    assert (found.filtered, found.sample) == ({"other_sample": 1}, "S2")
+    assert (found.features["PML::RARA"], found.features["BCR::ABL1"]) == (False, True)
 
 
 def test_extract__counts_breakpoints_of_one_fusion_once(read):
@@ -198,7 +209,18 @@ def test_extract__does_not_claim_a_frame_that_was_not_told(read):
 
 
 def test_extract__counts_unreadable_reads_as_failed(read):
-    assert read(STAR + star("PML", "RARA", reads="many")).failed == {"unreadable_reads": 1}
+    """Of the fusion of such a call nobody knows; another call may still show it."""
+    unread, other = star("PML", "RARA", reads="many"), star("BCR", "ABL1")
+    found = read(STAR + unread + other)
+    assert (found.used, found.failed) == (1, {"unreadable_reads": 1})
+    names = ("PML::RARA", "RARA_rearranged", "fusion_defining_count", "BCR::ABL1", "KMT2A::MLLT3")
+    assert [found.features[name] for name in names] == [None, None, None, True, False]
+    partners = found.blocks["fusion_partner"]
+    assert partners is not None
+    assert np.isnan(partners.values[list(partners.names).index("PML")])
+    assert read(STAR + unread + star("PML", "RARA")).features["PML::RARA"] is True
+    with pytest.raises(NothingUsable):
+        read(STAR + unread)
 
 
 @pytest.mark.parametrize("reads", ["-3", "nan", "inf"])

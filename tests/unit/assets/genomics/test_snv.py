@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from assets.genomics.snv.reader import CONTRACT, extract
-from oncoframe.errors import WrongFormat
+from oncoframe.errors import AmbiguousSample, MissingSample, NothingUsable, WrongFormat
 from oncoframe.extraction import Extraction
 
 CSQ = (
@@ -50,10 +50,10 @@ def csq(gene: str, change: str, consequence: str = "missense_variant", allele: s
 def read(tmp_path: Path):
     """Extract the features of a VCF given as text."""
 
-    def _read(text: str | bytes, build: str | None = None) -> Extraction:
+    def _read(text: str | bytes, build: str | None = None, sample: str | None = None) -> Extraction:
         path = tmp_path / "calls.vcf"
         path.write_bytes(text.encode() if isinstance(text, str) else text)
-        return extract(path, reference_build=build)
+        return extract(path, reference_build=build, sample=sample)
 
     return _read
 
@@ -138,8 +138,12 @@ def test_extract__reads_the_fraction_of_every_caller(read, keys, tumour, vaf):
     ],
 )
 def test_extract__counts_why_a_record_does_not_count(read, change, reason):
-    found = read(header(CSQ, FORMATS) + record(**{"info": csq("TP53", "Arg175His"), **change}))
-    assert (found.used, found.filtered, found.failed) == (0, {reason: 1}, {})
+    found = read(
+        header(CSQ, FORMATS)
+        + record(**{"info": csq("TP53", "Arg175His"), **change})
+        + record(info=csq("KRAS", "Gly12Asp"), pos="200")
+    )
+    assert (found.used, found.filtered, found.failed) == (1, {reason: 1}, {})
     assert found.features["TP53_variants"] == 0
 
 
@@ -151,11 +155,24 @@ def test_extract__counts_why_a_record_does_not_count(read, change, reason):
         ({"ref": "c?"}, "unreadable_allele"),
         ({"tumour": "0/1:x,40:100"}, "unreadable_sample"),
         ({"tumour": "0/1:60,40:100:7"}, "unreadable_sample"),
+        ({"alt": "A,,T"}, "unreadable_allele"),
+        ({"tumour": "1/C:60,40:100"}, "unreadable_sample"),
+        ({"tumour": "0/2:60,40:100"}, "unreadable_sample"),
     ],
 )
 def test_extract__counts_unreadable_records_as_failed(read, change, reason):
-    found = read(header(CSQ) + record(**{"info": csq("TP53", "Arg175His"), **change}))
-    assert (found.used, found.failed) == (0, {reason: 1})
+    """Of the gene of such a record nobody knows whether it is mutated."""
+    found = read(
+        header(CSQ)
+        + record(**{"info": csq("TP53", "Arg175His"), **change})
+        + record(info=csq("KRAS", "Gly12Asp"), pos="200")
+    )
+    assert (found.used, found.failed) == (1, {reason: 1})
+    assert (found.features["TP53_variants"], found.features["KRAS_variants"]) == (None, 1)
+    burden = found.blocks["snv_gene_burden"]
+    assert burden is not None
+    values = dict(zip(burden.names, burden.values.tolist(), strict=True))
+    assert values == {"KRAS": 1.0, "TP53": pytest.approx(np.nan, nan_ok=True)}
 
 
 def test_extract__counts_a_call_of_two_callers_once(read):
@@ -214,7 +231,8 @@ def test_extract__reads_snpeff_and_plain_keys(read):
             (1, 0),
         ),
         ((), "TCGA-AB-2802-03A\tTCGA-AB-2802-11A", (1, 0)),
-        ((), "X1\tX2", (0, 1)),
+        (("##normal_sample=X1",), "X1\tX2", (0, 1)),
+        ((), "COLO829R\tCOLO829T", (0, 1)),
     ],
 )
 def test_extract__finds_the_tumour_column(read, meta, samples, order):
@@ -264,3 +282,74 @@ def test_extract__gives_gene_vectors_of_the_largest_fraction(read):
     block = read(header(CSQ) + calls).blocks["snv_gene_max_vaf"]
     assert block is not None
     np.testing.assert_allclose(block.values, [0.5], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("keys", "tumour"),
+    [
+        ("GT:AD:DP", "./.:.:."),
+        ("GT:AD:DP", "./."),
+        ("GT", "./."),
+        ("GT:DP", ".|.:0"),
+        ("GT:AD:DP", ".:.:."),
+        ("AD:DP", ".:."),
+        ("GT:AD:DP", "./.:0,0:0"),
+    ],
+)
+def test_extract__does_not_credit_what_a_merge_filled_in(read, keys, tumour):
+    """``bcftools merge`` writes a no-call for those who lack the variant of another patient."""
+    own = record(info=csq("KRAS", "Gly12Asp"), pos="200")
+    filled_in = record(info=csq("TP53", "Arg175His"), keys=keys, tumour=tumour, normal=".")
+    found = read(header(CSQ) + own + filled_in)
+    assert (found.used, found.filtered) == (1, {"no_call": 1})
+    assert found.features["TP53_variants"] == 0
+    with pytest.raises(NothingUsable, match="1 no_call"):
+        read(header(CSQ) + filled_in)
+
+
+def test_extract__counts_records_on_contigs_that_the_genome_does_not_have(read):
+    """Decoys and scaffolds have no genes; a misspelt chromosome has them all."""
+    own = record(info=csq("KRAS", "Gly12Asp"), pos="200")
+    other = record(info=csq("TP53", "Arg175His"))
+    text = header(CSQ) + own
+    for contig in ("hs37d5", "chrUn_GL000218v1", "Chromosome1"):
+        text += other.replace("chr1", contig)
+    found = read(text + other.replace("chr1", "chrM"))
+    assert (found.used, found.filtered) == (2, {"other_contig": 3})
+
+
+def test_extract__names_no_gene_between_genes(read):
+    """SnpEff writes both neighbours, ANNOVAR both with an escape, Funcotator ``Unknown``."""
+    ann = '##INFO=<ID=ANN,Number=.,Type=String,Description="Functional annotations: ...">'
+    entry = "ANN=T|intergenic_region|MODIFIER|TP53-WRAP53|ENSG1-ENSG2|intergenic_region|x|||n.1|"
+    found = read(header(ann) + record(info=entry))
+    assert found.used == 1
+    variants = found.blocks["snv_gene_variants"]
+    assert variants is not None
+    assert variants.names.to_list() == []
+    annovar = [f'##INFO=<ID={key}.refGene,Number=.,Type=String,Description="x">'
+               for key in ("Func", "Gene", "ExonicFunc", "AAChange")]  # fmt: skip
+    info = "Func.refGene=intergenic;Gene.refGene=TP53\\x3bWRAP53;ExonicFunc.refGene=."
+    variants = read(header(*annovar) + record(info=info)).blocks["snv_gene_variants"]
+    assert variants is not None
+    assert variants.names.to_list() == []
+
+
+def test_extract__does_not_read_missing_annotation_as_no_gene_altered(read):
+    """The header promises genes and the records have none: every gene is unknown."""
+    found = read(header(CSQ) + record(info="DP=3") + record(info="DP=3", passed="q", pos="200"))
+    assert (found.used, found.filtered) == (0, {"no_gene_annotation": 1, "filter_not_pass": 1})
+    assert {v for n, v in found.features.items() if n != "snv_annotation"} == {None}
+
+
+def test_extract__reads_the_named_sample_of_a_cohort(read):
+    """Without a name, the last of three patients would be the one."""
+    text = header(CSQ, samples="A\tB") + record(
+        info=csq("TP53", "Arg175His"), normal="0/1:60,40:100", tumour="0/0:100,0:100"
+    )
+    with pytest.raises(AmbiguousSample, match="A, B"):
+        read(text)
+    assert [read(text, sample=name).used for name in "AB"] == [1, 0]
+    assert read(text, sample="A").sample == "A"
+    with pytest.raises(MissingSample, match="only normal"):
+        read(header(CSQ, samples="PT_normal\tPT2_normal") + record(info=csq("TP53", "Arg175His")))

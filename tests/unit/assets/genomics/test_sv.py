@@ -8,7 +8,7 @@ import pytest
 
 from assets.genomics.granularity import LONG_EVENT_BP
 from assets.genomics.sv import reader as sv
-from oncoframe.errors import ImpossibleValue, TruncatedFile, WrongFormat
+from oncoframe.errors import ImpossibleValue, NothingUsable, TruncatedFile, WrongFormat
 from oncoframe.extraction import Extraction
 from oncoframe.reference.load import built_in
 
@@ -219,9 +219,9 @@ def test_extract__reads_what_callers_write(extract, record, kind, size):
 )
 def test_extract__accounts_for_what_does_not_count(extract, record, reason, is_failed):
     """A record that vanishes without a reason cannot be found again."""
-    found = extract(record)
+    found = extract(record, "chr5 171400000 s N N. . PASS SVTYPE=BND")
     assert (found.failed if is_failed else found.filtered) == {reason: 1}
-    assert (found.records, found.used, counts(found)) == (1, 0, {})
+    assert (found.records, found.used, counts(found)) == (2, 1, {"single_breakends": 1})
 
 
 def test_extract__takes_records_with_several_alternates_apart(extract):
@@ -368,3 +368,36 @@ def test_blocks__add_up_from_bands_to_chromosomes(extract):
         assert dict(totals.iter_rows()) == pytest.approx(
             block(found, f"sv_chromosome_{what}"), rel=1e-5
         )
+
+
+def test_extract__does_not_credit_what_a_merge_filled_in(extract):
+    """``bcftools merge`` writes ``./.`` for those who lack the variant: it is another patient's."""
+    head = META + "#CHROM POS ID REF ALT QUAL FILTER INFO FORMAT S\n".replace(" ", "\t")
+    found = extract(
+        "chr1 50 . N <DEL> . PASS SVTYPE=DEL;END=9000 GT:PR ./.:.",
+        "chr1 60000 . N <DEL> . PASS SVTYPE=DEL;END=90000 GT:PR 0/1:5,6",
+        "chr1 700000 . N <DEL> . PASS SVTYPE=DEL;END=900000 GT 0/0",
+        head=head,
+    )
+    assert (found.used, found.filtered) == (1, {"no_call": 1, "not_in_tumour": 1})
+    merged = head.replace("#CHROM", "##bcftools_mergeCommand=merge a b\n#CHROM")
+    with pytest.raises(NothingUsable):
+        extract("chr1 50 . N <DEL> . PASS SVTYPE=DEL;END=9000 GT ./.", head=merged)
+
+
+def test_extract__knows_nothing_of_genes_whose_record_could_not_be_read(extract):
+    """A translocation of BCR without its other end is not "no BCR::ABL1"."""
+    found = extract(
+        f"chr22 {BCR[1]} . N <TRA> . PASS SVTYPE=TRA;CHR2=chr9",
+        "chr13 28000000 . N <DEL> . PASS SVTYPE=DEL;END=28100000",
+    )
+    assert found.failed == {"unreadable_place": 1}
+    joins = block(found, "sv_join")
+    assert np.isnan(joins["BCR::ABL1"])
+    assert "KMT2A::MLLT3" not in joins
+    assert np.isnan(block(found, "sv_deletion")["BCR"])
+    doubted = extract(
+        f"chr22 {BCR[1]} . N <DEL> . LowQual SVTYPE=DEL",
+        "chr13 28000000 . N <DEL> . PASS SVTYPE=DEL;END=28100000",
+    )
+    assert "BCR" not in block(doubted, "sv_deletion")

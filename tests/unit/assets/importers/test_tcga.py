@@ -371,3 +371,60 @@ def test_choose__accounts_for_every_sample_and_mixes_no_specimens(assays):
     assert choice.samples == len(landed) + lost
     assert len({parse_barcode(name, {}) for name in landed}) == len({name[:12] for name in landed})
     assert all(name[13] == "0" for name in landed)
+
+
+#: Columns of a MAF of the GDC, version 2.4.
+_GDC_COLUMNS = (
+    "Hugo_Symbol Entrez_Gene_Id Center NCBI_Build Chromosome Start_Position End_Position "
+    "Strand Variant_Classification Variant_Type Reference_Allele Tumor_Seq_Allele1 "
+    "Tumor_Seq_Allele2 dbSNP_RS dbSNP_Val_Status Tumor_Sample_Barcode "
+    "Matched_Norm_Sample_Barcode Match_Norm_Seq_Allele1 Match_Norm_Seq_Allele2 "
+    "Tumor_Validation_Allele1 Tumor_Validation_Allele2 Match_Norm_Validation_Allele1 "
+    "Match_Norm_Validation_Allele2 Verification_Status Validation_Status Mutation_Status "
+    "Sequencing_Phase Sequence_Source Validation_Method Score BAM_File Sequencer "
+    "Tumor_Sample_UUID Matched_Norm_Sample_UUID HGVSc HGVSp HGVSp_Short Transcript_ID "
+    "Exon_Number t_depth t_ref_count t_alt_count n_depth n_ref_count n_alt_count all_effects "
+    "Allele Gene Feature Feature_type One_Consequence Consequence cDNA_position CDS_position "
+    "Protein_position Amino_acids Codons Existing_variation DISTANCE TRANSCRIPT_STRAND SYMBOL "
+    "SYMBOL_SOURCE HGNC_ID BIOTYPE CANONICAL CCDS ENSP SWISSPROT TREMBL UNIPARC "
+    "UNIPROT_ISOFORM RefSeq MANE APPRIS FLAGS SIFT PolyPhen EXON INTRON DOMAINS 1000G_AF "
+    "1000G_AFR_AF 1000G_AMR_AF 1000G_EAS_AF 1000G_EUR_AF 1000G_SAS_AF ESP_AA_AF ESP_EA_AF "
+    "gnomAD_AF gnomAD_AFR_AF gnomAD_AMR_AF gnomAD_ASJ_AF gnomAD_EAS_AF gnomAD_FIN_AF "
+    "gnomAD_NFE_AF gnomAD_OTH_AF gnomAD_SAS_AF MAX_AF MAX_AF_POPS gnomAD_non_cancer_AF "
+    "gnomAD_non_cancer_AFR_AF gnomAD_non_cancer_AMI_AF gnomAD_non_cancer_AMR_AF "
+    "gnomAD_non_cancer_ASJ_AF gnomAD_non_cancer_EAS_AF gnomAD_non_cancer_FIN_AF "
+    "gnomAD_non_cancer_MID_AF gnomAD_non_cancer_NFE_AF gnomAD_non_cancer_OTH_AF "
+    "gnomAD_non_cancer_SAS_AF gnomAD_non_cancer_MAX_AF_adj gnomAD_non_cancer_MAX_AF_POPS_adj "
+    "CLIN_SIG SOMATIC PUBMED TRANSCRIPTION_FACTORS MOTIF_NAME MOTIF_POS HIGH_INF_POS "
+    "MOTIF_SCORE_CHANGE miRNA IMPACT PICK VARIANT_CLASS TSL HGVS_OFFSET PHENO GENE_PHENO "
+    "CONTEXT case_id GDC_FILTER COSMIC hotspot tumor_bam_uuid normal_bam_uuid RNA_Support "
+    "RNA_depth RNA_ref_count RNA_alt_count callers "
+)
+GDC_COLUMNS = _GDC_COLUMNS.split()
+
+
+def real_maf(*rows: dict[str, str]) -> str:
+    """MAF as the GDC writes it: every column, four lines of comment."""
+    comment = "#version gdc-1.0.0\n#filedate 20220101\n#n.analyzed.samples 2\n#tumor.aliquots x\n"
+    filled = [{**dict.fromkeys(GDC_COLUMNS, ""), **ROW, "SOMATIC": "1;1", **row} for row in rows]
+    lines = ["\t".join(row[name] for name in GDC_COLUMNS) for row in filled]
+    return comment + "\n".join(["\t".join(GDC_COLUMNS), *lines]) + "\n"
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+def test_import_tcga_maf__reads_a_maf_with_all_its_columns(tmp_path, ends):
+    """Columns that nobody reads, comments, line ends of every system, barcodes as clinical key."""
+    assert len(GDC_COLUMNS) == 140
+    content = real_maf({}, NPM1, {"Tumor_Sample_Barcode": SECOND}).replace("\n", ends)
+    clinical = (
+        "Tumor_Sample_Barcode\tFAB_classification\n"
+        f"{ROW['Tumor_Sample_Barcode']}\tM4\n{SECOND}\tM3\n"
+    ).replace("\n", ends)
+    source = write(tmp_path, {"cohort.maf": content, "clinical.tsv": clinical})
+    labels = LabelSource(column="FAB_classification")
+    summary = import_tcga_maf(source, tmp_path / "landing", labels=labels)
+    assert (summary.maf_rows, summary.calls, summary.labelled, summary.classes) == (3, 3, 2, 2)
+    assert records(tmp_path / "landing/snv/TCGA-AB-0001.vcf.gz") == [
+        ("5", 171410539, "T", "TTCTG", 100),
+        ("15", 90088702, "C", "T", 100),
+    ]

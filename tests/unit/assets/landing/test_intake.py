@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
+import polars as pl
 import pytest
 
 from assets.landing import intake
@@ -17,6 +18,7 @@ from assets.landing.intake import (
 from assets.landing.samplesheet import read_samplesheet
 from oncoframe import files
 from oncoframe.contracts import Status
+from oncoframe.lake import Lake
 
 NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
 HEADER = "patient_id,modality,path,collected_on,status,reference_build,tool,site\n"
@@ -180,3 +182,19 @@ def test_files_by_patient__has_performed_and_failed_assays_in_order_of_date(lake
     assert (second.tool, second.site) == ("Mutect2", "Ulm")
     assert first.collected_on == datetime(2024, 1, 1, tzinfo=UTC)
     assert [file.status for file in by_patient["P2"]] == [Status.FAILED]
+
+
+def test_take_in__goes_on_in_a_home_of_before_the_samples(zone, lake):
+    """An absent column is no change: nothing is written, and no file becomes stale."""
+    before = take_in(lake, zone(), now=NOON)
+    old = Lake(lake.root.parent / "old")
+    old.append(intake.TABLE, before.drop("sample"))
+    assert take_in(old, zone(), now=NOON + timedelta(hours=1)).equals(before)
+    assert (landed(old).equals(before), changed(old, stamped(zone()))) == (True, False)
+    sheet = zone().with_columns(
+        sample=pl.when(pl.col("modality") == "snv").then(pl.lit("T")).otherwise("sample")
+    )
+    take_in(old, sheet, now=NOON + timedelta(hours=2))
+    [file] = files_by_patient(landed(old), "snv")["P1"]
+    assert (file.sample, file.sha256) == ("T", digest("one"))
+    assert file.signature != file.sha256

@@ -59,6 +59,7 @@ def test_read_samplesheet__gives_types_paths_and_order(landing, tmp_path):
         "reference_build": "GRCh38",
         "tool": "Mutect2",
         "site": "Ulm",
+        "sample": None,
     }
 
 
@@ -220,7 +221,7 @@ def test_read_samplesheet__replaces_record_numbers(landing):
     sheet = read_samplesheet(landing(*with_mrn(MRN, "7", MRN)), mrn_key=KEY)
     assert sheet["patient_id"].n_unique() == 2
     assert sheet["patient_id"].str.contains("^[0-9a-f]{20}$").all()
-    assert sheet.columns == list(COLUMNS)
+    assert sheet.columns == [*COLUMNS, "sample"]
     assert MRN not in sheet.write_csv()
     assert (
         read_samplesheet(landing(*with_mrn(MRN)), mrn_key=KEY)["patient_id"]
@@ -290,3 +291,11 @@ def test_read_samplesheet__leaves_storage_that_is_away_to_the_driver(
     assert sheet["path"].to_list()[1] == "s3://away/a.vcf"
     with pytest.raises(Unavailable):
         read_samplesheet("s3://away/landing")
+
+
+def test_read_samplesheet__takes_a_column_of_samples(landing):
+    """Optional: sheets of before it was there stay as they are."""
+    sheet = read_samplesheet(landing(f"{HEADER},sample", f"{GOOD},T1", f"{row(patient_id='P2')},"))
+    assert sheet["sample"].to_list() == ["T1", None]
+    wrong = f"{row(modality='note')},T1"
+    assert "row 2: column sample is for snv" in refusal(landing(f"{HEADER},sample", wrong))
