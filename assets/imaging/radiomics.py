@@ -105,8 +105,7 @@ def _all_features(
         whole = _region(image, array, name, options)
         crop = _crop(image, whole.box)
         texture = whole
-        if options["resegmentRange"] is not None:
-            kept = imageoperations.resegmentMask(crop, whole.mask, **options)
+        if kept := _resegmented(crop, whole.mask, name, options):
             full = np.zeros_like(array)
             low, high = whole.box
             full[_slices(low, high)] = sitk.GetArrayViewFromImage(kept) == _LABEL
@@ -124,6 +123,30 @@ def _all_features(
             crop = _crop(filtered, (region.box[0] - origin, region.box[1] - origin))
             found[name] |= extractor.computeFeatures(crop, region.mask, image_name, **given)
     return found
+
+
+def _resegmented(
+    image: sitk.Image, mask: sitk.Image, name: str, options: dict[str, Any]
+) -> sitk.Image | None:
+    """Mask of the voxels within the range of the settings, then within their deviations.
+
+    Raises
+    ------
+    MaskTooSmall
+        If fewer than two voxels are left.
+    """
+    kept = None
+    try:
+        if options["resegmentRange"] is not None:
+            kept = imageoperations.resegmentMask(image, mask, **options)
+        if sigma := options.get("resegmentSigma"):
+            outliers = {**options, "resegmentRange": [-sigma, sigma], "resegmentMode": "sigma"}
+            kept = imageoperations.resegmentMask(image, kept or mask, **outliers)
+    except ValueError:
+        raise MaskTooSmall(
+            "the range of the settings leaves too little of the region", where=name
+        ) from None
+    return kept
 
 
 def _region(image: sitk.Image, array: np.ndarray, name: str, options: dict[str, Any]) -> _Region:
