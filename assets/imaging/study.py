@@ -122,21 +122,24 @@ def inspect(
     *,
     settings: str | None,
     mask_rule: str | None,
+    own_settings: Path | None = None,
 ) -> tuple[str, dict[str, Any]]:
     """What ``oncoframe extract ct`` says, and what it prints of a folder or a volume and its mask.
+
+    ``own_settings`` is the folder of the center's own radiomics settings.
 
     Raises
     ------
     oncoframe.errors.OncoFrameError
         If the study, the settings or the rule cannot be used.
     """
-    name = settings or SETTINGS
+    chosen = load_settings(settings or SETTINGS, own_settings)
     rule = MaskRule.parse(mask_rule) if mask_rule else None
     if volume is not None:
-        found = extract_volume(*volume, settings=name, rule=rule)
+        found = extract_volume(*volume, settings=chosen, rule=rule)
     else:
-        found = extract_folder(path or Path(), settings=name, rule=rule)
-    said = f"{found.slices} slices, {found.mask_voxels} voxels in the mask; settings {name}"
+        found = extract_folder(path or Path(), settings=chosen, rule=rule)
+    said = f"{found.slices} slices, {found.mask_voxels} voxels in the mask; settings {chosen.name}"
     return said, found.as_json()
 
 
