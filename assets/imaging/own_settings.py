@@ -2,8 +2,9 @@
 
     <home>/radiomics/<name>.yaml -> keys, types and names -> content, or one error that lists all
 
-What PyRadiomics would ignore or meet in the middle of a run is refused here. ``resegmentSigma`` is
-ours: PyRadiomics takes a range of intensities or one of standard deviations, IBSI both in turn.
+What PyRadiomics would ignore or meet in the middle of a run is refused here. Two options are ours:
+``resegmentSigma``, as PyRadiomics takes a range of intensities or one of standard deviations, IBSI
+both in turn; and ``resampleLike: ibsi``, see :func:`assets.imaging.radiomics._resampled_like_ibsi`.
 
 References
 ----------
@@ -66,6 +67,7 @@ _OPTIONS: dict[str, tuple[Callable[[object], bool], str]] = {
     "binCount": (_is_count, "a number of bins"),
     "resampledPixelSpacing": (_is_spacing, "three edge lengths in mm, 0 for that of the image"),
     "interpolator": (lambda v: v in _INTERPOLATORS, "one of " + ", ".join(_INTERPOLATORS)),
+    "resampleLike": (lambda v: v in ("pyradiomics", "ibsi"), "pyradiomics or ibsi"),
     "resegmentRange": (lambda v: _are(v, _is_number, (1, 2)), "one or two limits"),
     "resegmentMode": (lambda v: v in _MODES, "one of " + ", ".join(_MODES)),
     "resegmentSigma": (_is_positive, "a number of standard deviations"),

@@ -168,7 +168,7 @@ def _planes(target: Target, grid: Grid) -> dict[int, list[np.ndarray]]:
 def _contours(target: Target) -> list[Dataset]:
     for roi in target.file.header.ROIContourSequence:
         if int(roi.ReferencedROINumber) == target.number:
-            return [c for c in roi.ContourSequence if c.get("ContourGeometricType") in CLOSED]
+            return [c for c in roi.ContourSequence if c.ContourGeometricType in CLOSED]
     return []
 
 

@@ -140,5 +140,7 @@ def own_settings(name: str, content: dict[str, Any]) -> Settings:
 
 def _parts(content: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
     kinds = ("setting", "imageType", "featureClass")
-    parameters = {kind: content[kind] or {} for kind in kinds if kind in content}
+    parameters = {kind: dict(content[kind] or {}) for kind in kinds if kind in content}
+    # "Original:" without braces is what people write.
+    parameters["imageType"] = {k: v or {} for k, v in parameters["imageType"].items()}
     return parameters, tuple(content.get("exclude") or ())
