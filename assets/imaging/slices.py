@@ -35,8 +35,8 @@ POSITION_TOLERANCE_MM = 0.051
 POSITION_TOLERANCE = 0.02
 #: Cosines of orientation are written with four to six decimals.
 ORIENTATION_TOLERANCE = 1e-3
-#: Rescale types of HU; the others are those of other quantities, such as effective atomic number.
-_UNITS = ("HU", "HU_MOD", "US", "UNSPECIFIED")
+#: Rescale types of other quantities, such as effective atomic number; the copy keeps these too.
+_OTHER_UNITS = ("OD", "MGML", "Z_EFF", "ED", "EDW", "PCT")
 #: Attributes in which two reconstructions of one scan differ.
 _RECONSTRUCTION = (
     "ConvolutionKernel", "FilterType", "SliceThickness", "ReconstructionDiameter", "KVP",
@@ -165,8 +165,7 @@ def _slice(file: DicomFile, frame: int, places: list[Dataset]) -> Slice:
             "the CT image does not say how its values become Hounsfield units", where=file.where,
             expected="RescaleSlope and RescaleIntercept",
         )  # fmt: skip
-    units = next((str(p.RescaleType) for p in places if p.get("RescaleType")), _UNITS[0])
-    if units not in _UNITS:
+    if any(str(place.get("RescaleType")) in _OTHER_UNITS for place in places):
         raise NotHounsfield(
             "the values of the CT image are no Hounsfield units", where=file.where,
             expected="rescale type HU",
