@@ -10,6 +10,7 @@ what the columns mean (contracts), who failed (ledger), which row counts (point_
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 from deltalake import DeltaTable, write_deltalake
@@ -70,17 +71,10 @@ class Lake:
         with FileLock(folder / f"{table}.lock"):
             yield
 
-    def append(self, table: str, rows: pl.DataFrame, *, widen: bool = False) -> int:
+    def append(self, table: str, rows: pl.DataFrame) -> int:
         """Append rows and return the Delta version that holds them.
 
-        Parameters
-        ----------
-        table
-            Name; created if needed.
-        rows
-            Rows of the table.
-        widen
-            Whether a column that the table does not have yet is added to it.
+        Columns that the table does not have yet are added to it, null in the rows before.
         """
         # Delta lets two appends pass each other, but not two that both create the table.
         if not self.exists(table):
@@ -91,9 +85,9 @@ class Lake:
             return DeltaTable(self.path(table)).version()
         # One reading of the log instead of three: it is what a commit costs in a long table.
         opened = DeltaTable(self.path(table))
-        write_deltalake(
-            opened, rows.to_arrow(), mode="append", schema_mode="merge" if widen else None
-        )
+        known = {field.name for field in opened.schema().fields}
+        widens: Literal["merge"] | None = "merge" if set(rows.columns) - known else None
+        write_deltalake(opened, rows.to_arrow(), mode="append", schema_mode=widens)
         return opened.version()
 
     def append_features(self, contract: Contract, rows: pl.DataFrame) -> int:

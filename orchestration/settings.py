@@ -66,9 +66,10 @@ class Settings(BaseSettings):
     cytobands_grch37, cytobands_grch38
         UCSC table of cytogenetic bands per build; without it the built-in one.
     ct_settings, ct_mask_rule
-        Radiomics settings (a file in ``assets/imaging/settings``), and which segmentation is the
-        tumour: tumour, latest, largest, all, or named:NAME,NAME. Each row carries both, and a
-        study refuses to mix them.
+        Radiomics settings (a file in ``assets/imaging/settings`` or ``<home>/radiomics``), and
+        which segmentation is the tumour: tumour, latest, largest, all, or named:NAME,NAME, with
+        ``+interpolate`` and ``+absent_images``. Each row carries both, and a study refuses to mix
+        them.
     mlflow_uri
         ``http(s)://`` address of an MLflow server that keeps trainings and models; without it they
         are kept in the home, without a server. User and password are MLflow's own variables.
@@ -162,7 +163,7 @@ class Settings(BaseSettings):
             if (path := getattr(self, name)) is not None:
                 object.__setattr__(self, name, path.expanduser().resolve())
         # What cannot be used is said before anything runs.
-        load_settings(self.ct_settings)
+        load_settings(self.ct_settings, self.radiomics_dir)
         MaskRule.parse(self.ct_mask_rule)
 
     @property
@@ -197,6 +198,11 @@ class Settings(BaseSettings):
     def mask_rule(self) -> MaskRule:
         """Rule of the masks, parsed."""
         return MaskRule.parse(self.ct_mask_rule)
+
+    @property
+    def radiomics_dir(self) -> Path:
+        """Radiomics settings of the center's own."""
+        return self.home / "radiomics"
 
     @property
     def frames_dir(self) -> Path:

@@ -37,6 +37,19 @@ COVARIATES = (
     Feature("mask_voxels", pl.Int64(), "1", "Voxels of the tumour mask", is_setting=True),
     Feature("mask_source", pl.String(), "1",
             "Segmentation it came from: rtstruct, seg or volume", is_setting=True),
+    Feature("roi", pl.String(), "1",
+            "Structure that is described, in words for structures only", is_setting=True),
+    Feature("roi_rule", pl.String(), "1",
+            "How it was chosen: rule, by what it was known, what was passed over for it",
+            is_setting=True),
+    Feature("mask_reference", pl.String(), "1",
+            "What ties the segmentation to the CT: images, series, frame_of_reference, "
+            "absent_images (it names others), or grid (ready volumes)", is_setting=True),
+    Feature("interpolated_slices", pl.Int64(), "1",
+            "Slices of the mask that were filled between contours", is_setting=True),
+    Feature("modality_source", pl.String(), "1",
+            "How it is known that the image is a CT: dicom (it says so), or hu_range (ready "
+            "volumes, whose values can be those of a CT)", is_setting=True),
     Feature("burned_in_suspected", pl.Boolean(), "1",
             "Whether a picture may have text in it; null if nobody looked", is_setting=True),
     Feature("slices", pl.Int64(), "1", "Slices of the CT series", is_setting=True),
@@ -66,7 +79,7 @@ CONTRACT = Contract(
     table="ct_features",
     modality=Modality.CT,
     description="Radiomic features of the tumour on CT, with how the scan was made.",
-    code_version="2",
+    code_version="3",
     features=(*COVARIATES, *map(_feature, SCALARS)),
     blocks=(
         Block(

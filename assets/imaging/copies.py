@@ -12,7 +12,7 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,13 @@ import polars as pl
 from assets.imaging import errors as _imaging_errors
 from assets.imaging.contract import CONTRACT
 from assets.imaging.rules import MaskRule
-from assets.imaging.settings import load_settings
+from assets.imaging.settings import Settings, load_settings
 from oncoframe import errors as _errors
 from oncoframe import files
 from oncoframe.errors import BadInput, FileMissing, OncoFrameError, Unavailable
 
 #: Changes whenever the same folder would give another copy.
-VERSION = "1"
+VERSION = "2"
 INTAKE = "intake.json"
 _TOKEN_DIGITS = 12
 _HINT = "The samplesheet's row of this patient and date names the folder."
@@ -48,12 +48,20 @@ class Deidentification:
         Name of radiomics settings.
     rule
         Which segmentation is the tumour.
+    own_settings
+        Folder of the center's own radiomics settings.
     """
 
     folder: Path
     key: bytes
     settings: str
     rule: MaskRule
+    own_settings: Path | None = None
+
+    @property
+    def radiomics(self) -> Settings:
+        """The settings, read from their file."""
+        return load_settings(self.settings, self.own_settings)
 
     def target(self, patient_id: str, collected_on: datetime) -> Path:
         """Folder of a copy; its name tells no date, which would betray the shift of the others."""
@@ -76,7 +84,7 @@ class Deidentification:
             seen = files.stamp(source)
         except (FileMissing, Unavailable):
             return ""
-        parts = (seen, VERSION, load_settings(self.settings).label, self.rule.label)
+        parts = (seen, VERSION, self.radiomics.label, self.rule.label)
         return hmac.digest(self.key, "/".join(parts).encode(), "sha256").hex()
 
 
@@ -189,12 +197,11 @@ def _write_copy(patient_id: str, local: Path, target: Path, how: Deidentificatio
         deidentify_files,
         deidentify_pair,
     )
-    from assets.imaging.dicom_files import scan  # noqa: PLC0415
+    from assets.imaging.dicom_files import check_folder, scan  # noqa: PLC0415
     from assets.imaging.ready import find_pair  # noqa: PLC0415
     from assets.imaging.series import choose  # noqa: PLC0415
 
-    if not local.is_dir():
-        raise _errors.WrongFormat("not a folder", expected="a folder of DICOM files")
+    check_folder(local)
     pair = find_pair(local)
     with _fresh(target) as folder:
         if pair:
@@ -205,9 +212,10 @@ def _write_copy(patient_id: str, local: Path, target: Path, how: Deidentificatio
             choose(found)
             who = Pseudonym(patient_id, how.key, how.rule.names)
             report = deidentify_files(found, folder, who)
+        radiomics = how.radiomics
         about = {
-            "settings": how.settings,
-            "settings_version": load_settings(how.settings).label,
+            "settings": asdict(radiomics),
+            "settings_version": radiomics.label,
             "mask_rule": how.rule.label,
             "deidentification": report.as_json(),
         }
@@ -226,7 +234,7 @@ class Order:
         What became of the attributes of the study: counts, no values.
     """
 
-    settings: str
+    settings: Settings
     rule: MaskRule
     deidentification: dict[str, Any]
 
@@ -250,7 +258,8 @@ def read_order(folder: Path) -> Order | None:
     about = json.loads(file.read_text("utf-8"))
     if "refused" in about:
         raise _error(about["refused"], folder)
-    return Order(about["settings"], MaskRule.parse(about["mask_rule"]), about["deidentification"])
+    settings = Settings(**{**about["settings"], "exclude": tuple(about["settings"]["exclude"])})
+    return Order(settings, MaskRule.parse(about["mask_rule"]), about["deidentification"])
 
 
 def _error(refused: dict[str, Any], folder: Path) -> OncoFrameError:

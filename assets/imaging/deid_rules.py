@@ -41,7 +41,8 @@ SEQUENCES = frozenset({
     "ReferencedSeriesSequence", "ReferencedInstanceSequence", "StructureSetROISequence",
     "ROIContourSequence", "ContourSequence", "ContourImageSequence", "RTROIObservationsSequence",
     "ReferencedFrameOfReferenceSequence", "RTReferencedStudySequence",
-    "RTReferencedSeriesSequence",
+    "RTReferencedSeriesSequence", "ConversionSourceAttributesSequence",
+    "RTROIIdentificationCodeSequence",
 })  # fmt: skip
 
 #: UIDs of this study; replaced by others, the same for the same.
@@ -75,7 +76,7 @@ TEXTS = {
         "PatientSex": "[FMO]",
         "PatientPosition": "HFS|HFP|HFDR|HFDL|FFS|FFP|FFDR|FFDL",
         "PhotometricInterpretation": "MONOCHROME[12]",
-        "RescaleType": "HU|US",
+        "RescaleType": "HU|HU_MOD|US|OD|MGML|Z_EFF|ED|EDW|PCT",
         "Units": "HU|BQML|CNTS|SUVBW",
         "LossyImageCompression": "0[01]",
         "BurnedInAnnotation": "YES|NO",
@@ -88,8 +89,8 @@ TEXTS = {
         "ROIGenerationAlgorithm": "AUTOMATIC|SEMIAUTOMATIC|MANUAL",
         "ContourGeometricType": "POINT|OPEN_PLANAR|CLOSED_PLANAR|CLOSEDPLANAR_XOR",
         "RTROIInterpretedType": "GTV|CTV|PTV|ORGAN|EXTERNAL|AVOIDANCE|CONTROL|NONE",
-        "CodingSchemeDesignator": "SCT|SRT|DCM|SNM3|99SDM|UCUM",
-        "CodeValue": r"\d{5,18}|[A-Z]-[0-9A-F]{4,6}",
+        "CodingSchemeDesignator": "SCT|SRT|DCM|SNM3|99SDM|UCUM|FMA|99VMS_STRUCTCODE",
+        "CodeValue": r"\d{5,18}|[A-Z]-[0-9A-F]{4,6}|I?GTV[pn]?|CTV[pn]?|PTV[pn]?|ITV",
         "ContentTime": _TIME,
         "StudyTime": _TIME,
         "SeriesTime": _TIME,
@@ -99,21 +100,8 @@ TEXTS = {
     }.items()
 }
 
-#: Names of structures; only words of these stay, as the rules for masks go by them.
+#: Names of structures; of these only words of :mod:`assets.imaging.structure_names` stay.
 LABELS = frozenset({"SegmentLabel", "ROIName", "CodeMeaning"})
-_STRUCTURE = re.compile(
-    r"gtv[-_ ]?n(?![a-z])|gtv|ctv|ptv|itv|tumou?r|mass|lesion|nodule|neoplasm|neoplas|cancer"
-    r"|carcinoma|carcinom|sarcoma|sarcom|malignan|primary|metastas[ei]s|metast|node|lymph|oedema"
-    r"|edema|ring|margin|necro|(?<![a-z])ln(?![a-z])|lung|heart|liver|spine|cord|bone|body"
-    r"|external|left|right|upper|middle|lower|lobe|organ|tissue|(?<!\d)\d{1,3}(?!\d)",
-    re.IGNORECASE,
-)
-
-
-def structure_label(text: str) -> str:
-    """Name of a structure without what is no word for one: ``GTV Doe 2`` becomes ``GTV 2``."""
-    return " ".join(match[0] for match in _STRUCTURE.finditer(text)) or "structure"
-
 
 #: Attributes that a file must have though nothing is left to say (type 2 of the standard).
 EMPTY = (

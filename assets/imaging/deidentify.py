@@ -32,11 +32,11 @@ from assets.imaging.deid_rules import (
     SEQUENCES,
     SHORTEST_KEY_BYTES,
     TEXTS,
-    structure_label,
 )
 from assets.imaging.dicom_files import Scan, read_object, readable, save, scan
 from assets.imaging.ready import read_pair
 from assets.imaging.series import CT_CLASSES
+from assets.imaging.structure_names import structure_label
 from assets.imaging.targets import is_segmentation
 from oncoframe.errors import SettingsError
 

@@ -22,7 +22,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from assets.imaging.errors import DamagedFile, TwoPatients
-from oncoframe.errors import EmptyFile, TruncatedFile, WrongFormat
+from oncoframe.errors import BadInput, EmptyFile, TruncatedFile, WrongFormat
 
 # Real files break length rules of value representations (a spacing written with 20 digits); what
 # is used is checked where it is used. pydicom's log quotes values, so it is kept silent.
@@ -34,6 +34,12 @@ _PLAIN_NAME = re.compile(r"(?:[A-Z]{0,8}[-_. ]?)?\d+(?:[-_.]\d+){0,3}(?:\.dcm)?"
 #: Attributes that a complete header has.
 _NEEDED = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID")
 _UNDEFINED_LENGTH = 0xFFFFFFFF
+#: Bad files of one folder that are told at once.
+FAULTS_AT_MOST = 20
+UNPACK = "Unpack it: studies are read from folders."
+#: First bytes of archives: zip, gzip, bzip2, xz, 7z.
+_ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf")
+_TAR_MAGIC_AT = 257
 
 
 #: What pydicom raises on attributes that are not what their type says, apart from its warnings.
@@ -88,6 +94,51 @@ class DicomFile:
             return "" if value is None else str(value).strip()
 
 
+class Faults:
+    """Bad files of a folder, told together: who repairs one would only meet the next.
+
+    Parameters
+    ----------
+    folder
+        Whose files.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._errors: list[BadInput] = []
+
+    @contextmanager
+    def collected(self) -> Iterator[None]:
+        """Keep what is wrong with one file; after :data:`FAULTS_AT_MOST` of them stop."""
+        try:
+            yield
+        except BadInput as error:
+            self._errors.append(error)
+        if len(self._errors) >= FAULTS_AT_MOST:
+            self.check()
+
+    def check(self) -> None:
+        """Raise what was kept: the error itself, or one of the first's class that lists all.
+
+        Raises
+        ------
+        oncoframe.errors.BadInput
+            If a file was bad.
+        """
+        if not self._errors:
+            return
+        first, *others = self._errors
+        if not others:
+            raise first
+        names = [str(error.where or "").removeprefix(f"{self._folder}: ") for error in self._errors]
+        listed = [f"{name} ({e.what})" for name, e in zip(names, self._errors, strict=True)]
+        more = " or more" if len(self._errors) >= FAULTS_AT_MOST else ""
+        raise type(first)(
+            f"{len(self._errors)}{more} files cannot be used", where=self._folder,
+            expected=first.expected, got="; ".join(listed), hint=first.hint,
+        )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Scan:
     """What a folder holds.
@@ -122,24 +173,52 @@ def scan(folder: Path) -> Scan:
         If the files belong to more than one patient.
     """
     files, ignored = [], Counter[str]()
+    faults = Faults(str(folder))
     for number, path in enumerate(_paths(folder), start=1):
         where = place(folder, path, number)
-        header = _header(path, where)
+        header = None
+        with faults.collected():
+            header = _header(path, where)
         if header is None:
-            ignored["not_dicom"] += 1
+            ignored["archive" if is_archive(path) else "not_dicom"] += 1
         elif "DirectoryRecordSequence" in header:
             ignored["dicomdir"] += 1
         else:
             files.append(DicomFile(path, where, header))
+    faults.check()
     if not files:
         raise WrongFormat(
             "no DICOM file in the folder",
             where=str(folder),
             expected="a CT series with its segmentation",
             got=f"{ignored.total()} other files",
+            hint=UNPACK if ignored["archive"] else None,
         )
     _check_one_patient(folder, files)
     return Scan(folder, tuple(files), dict(ignored))
+
+
+def check_folder(path: Path) -> None:
+    """Refuse what is no folder; of an archive the error says what to do with it.
+
+    Raises
+    ------
+    WrongFormat
+        If it is a file.
+    """
+    if not path.is_dir():
+        packed = path.is_file() and is_archive(path)
+        raise WrongFormat(
+            "not a folder", where=str(path), expected="a folder of DICOM files",
+            got="an archive" if packed else None, hint=UNPACK if packed else None,
+        )  # fmt: skip
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is a zip, a tar, or compressed, by its first bytes."""
+    with path.open("rb") as stream:
+        start = stream.read(_TAR_MAGIC_AT + 5)
+    return start.startswith(_ARCHIVES) or start[_TAR_MAGIC_AT:] == b"ustar"
 
 
 def place(folder: Path, path: Path, number: int) -> str:

@@ -4,7 +4,7 @@ radiomic features + covariates + account of the series + picture -> Extraction, 
 """
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,8 @@ class CtFeatures:
         Name -> value: features of the tumour.
     picture
         The mask on the CT.
+    notes
+        Name -> what else a person needs to trust the row.
     """
 
     settings: Settings
@@ -46,6 +48,7 @@ class CtFeatures:
     covariates: dict[str, FeatureValue]
     radiomics: dict[str, float | None]
     picture: Picture
+    notes: dict[str, Any] = field(default_factory=dict)
 
     def extraction(self) -> Extraction:
         """The features with the account of the series, as the driver takes them."""
@@ -58,7 +61,7 @@ class CtFeatures:
             features={**self.covariates, **{name: self.radiomics.get(name) for name in SCALARS}},
             blocks={FILTERED: self._filtered()},
             pictures={"overlay": self.picture},
-            notes={"repairs": self.repairs},
+            notes={"repairs": self.repairs, **self.notes},
         )
 
     def _filtered(self) -> BlockValues | None:
@@ -80,6 +83,7 @@ class CtFeatures:
             "settings": self.settings.name,
             "settings_version": self.covariates["settings_version"],
             "repairs": self.repairs,
+            "notes": self.notes,
             "covariates": self.covariates,
             "features": self.radiomics,
         }

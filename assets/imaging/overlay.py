@@ -22,6 +22,8 @@ PANEL_PIXELS, PREVIEW_PIXELS = 320, 180
 #: Shades of gray of the preview; what it costs in bytes.
 _PREVIEW_SHADES = 16
 _GAP_PIXELS, _CAPTION_PIXELS, _TEXT_PIXELS = 4, 18, 12
+#: Characters of a name of a structure in the caption, at most.
+_ROI_CHARACTERS = 40
 #: Width of a plane at most, as a multiple of its height.
 _WIDEST = 1.5
 #: Field of view of a close-up: the tumour and as much around it, but this at least.
@@ -71,7 +73,9 @@ class _Plane:
         )  # fmt: skip
 
 
-def overlay(hu: np.ndarray, mask: np.ndarray, grid: Grid) -> Picture:
+def overlay(
+    hu: np.ndarray, mask: np.ndarray, grid: Grid, said: tuple[str, ...] = ("tumour",)
+) -> Picture:
     """Axial, coronal and sagittal plane with most of the mask, whole and close up, outline in red.
 
     Parameters
@@ -82,6 +86,8 @@ def overlay(hu: np.ndarray, mask: np.ndarray, grid: Grid) -> Picture:
         At least one voxel.
     grid
         Where the voxels lie; the planes are drawn in millimetres.
+    said
+        What is outlined, and how it was chosen; words that name nobody.
 
     Returns
     -------
@@ -95,11 +101,12 @@ def overlay(hu: np.ndarray, mask: np.ndarray, grid: Grid) -> Picture:
         _row([_panel(plane.close_up(), near, PANEL_PIXELS) for plane in planes]),
     ]
     volume_ml = mask.sum() * np.prod(grid.spacing_mm) / 1000
-    said = (
-        f"tumour {int(mask.sum())} voxels, {volume_ml:.1f} ml;  above {_window(WIDE_HU)},"
-        f"  below {_window(near)}"
+    caption = (
+        f"{said[0][:_ROI_CHARACTERS]} {int(mask.sum())} voxels, {volume_ml:.1f} ml"
+        f"{''.join(f', {how}' for how in said[1:])};"
+        f"  above {_window(WIDE_HU)},  below {_window(near)}"
     )
-    picture = _stack(rows, said)
+    picture = _stack(rows, caption)
     preview = _row([_panel(plane, WIDE_HU, PREVIEW_PIXELS) for plane in planes])
     return Picture(_png(picture), _png(_in_few_colours(preview)))
 

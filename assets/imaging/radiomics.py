@@ -105,8 +105,7 @@ def _all_features(
         whole = _region(image, array, name, options)
         crop = _crop(image, whole.box)
         texture = whole
-        if options["resegmentRange"] is not None:
-            kept = imageoperations.resegmentMask(crop, whole.mask, **options)
+        if kept := _resegmented(crop, whole.mask, name, options):
             full = np.zeros_like(array)
             low, high = whole.box
             full[_slices(low, high)] = sitk.GetArrayViewFromImage(kept) == _LABEL
@@ -124,6 +123,30 @@ def _all_features(
             crop = _crop(filtered, (region.box[0] - origin, region.box[1] - origin))
             found[name] |= extractor.computeFeatures(crop, region.mask, image_name, **given)
     return found
+
+
+def _resegmented(
+    image: sitk.Image, mask: sitk.Image, name: str, options: dict[str, Any]
+) -> sitk.Image | None:
+    """Mask of the voxels within the range of the settings, then within their deviations.
+
+    Raises
+    ------
+    MaskTooSmall
+        If fewer than two voxels are left.
+    """
+    kept = None
+    try:
+        if options["resegmentRange"] is not None:
+            kept = imageoperations.resegmentMask(image, mask, **options)
+        if sigma := options.get("resegmentSigma"):
+            outliers = {**options, "resegmentRange": [-sigma, sigma], "resegmentMode": "sigma"}
+            kept = imageoperations.resegmentMask(image, kept or mask, **outliers)
+    except ValueError:
+        raise MaskTooSmall(
+            "the range of the settings leaves too little of the region", where=name
+        ) from None
+    return kept
 
 
 def _region(image: sitk.Image, array: np.ndarray, name: str, options: dict[str, Any]) -> _Region:
@@ -200,6 +223,8 @@ def _resampled(
     """Image and masks on the voxels of the settings, with ``margin`` voxels around all masks."""
     if options["resampledPixelSpacing"] is None or options["interpolator"] is None:
         return image, masks
+    if options.get("resampleLike") == "ibsi":
+        return _resampled_like_ibsi(image, masks, options)
     grid = Grid.of_image(image)
     union = np.logical_or.reduce(list(masks.values()))
     target = np.array(options["resampledPixelSpacing"], dtype=float)
@@ -211,6 +236,47 @@ def _resampled(
     resampled, _ = imageoperations.resampleImage(near, whole, **{**options, "padDistance": margin})
     arrays = {name: _moved(grid, mask, resampled, options) for name, mask in masks.items()}
     return resampled, arrays
+
+
+def _resampled_like_ibsi(
+    image: sitk.Image, masks: Mapping[str, np.ndarray], options: dict[str, Any]
+) -> tuple[sitk.Image, Mapping[str, np.ndarray]]:
+    """Image and masks on new voxels whose grid has the centre of the old one.
+
+    HU are rounded to whole ones, and a new voxel belongs to a mask from one half of it on; the
+    stock extractor aligns the corners, does not round and takes the nearest old voxel of the mask.
+    """
+    grid = Grid.of_image(image)
+    asked = np.array(options["resampledPixelSpacing"], dtype=float)
+    spacing = np.where(asked == 0, grid.spacing_mm, asked)
+    old = np.array(grid.shape[::-1])
+    new = np.ceil(np.round(old * grid.spacing_mm / spacing, 6)).astype(int)
+    first = ((old - 1) * grid.spacing_mm - (new - 1) * spacing) / 2 / grid.spacing_mm
+    target = Grid(
+        (int(new[2]), int(new[1]), int(new[0])), grid.points(first)[0], spacing, grid.direction
+    )
+    interpolator = options["interpolator"]
+    if isinstance(interpolator, str):
+        interpolator = getattr(sitk, interpolator)
+    hu = np.rint(_on_grid(image, target, interpolator)).astype(np.int32)
+    # Neighbouring positions often give one half exactly, but for rounding.
+    arrays = {
+        name: _on_grid(grid.image(mask.astype(np.float64)), target, sitk.sitkLinear) >= 0.5 - 1e-6
+        for name, mask in masks.items()
+    }
+    return target.image(hu), arrays
+
+
+def _on_grid(image: sitk.Image, target: Grid, interpolator: int) -> np.ndarray:
+    resample = sitk.ResampleImageFilter()
+    resample.SetSize(target.shape[::-1])
+    resample.SetOutputOrigin(target.origin_mm.tolist())
+    resample.SetOutputSpacing(target.spacing_mm.tolist())
+    resample.SetOutputDirection(target.direction.ravel().tolist())
+    resample.SetInterpolator(interpolator)
+    resample.SetUseNearestNeighborExtrapolator(True)
+    found = resample.Execute(sitk.Cast(image, sitk.sitkFloat64))
+    return np.asarray(sitk.GetArrayFromImage(found))
 
 
 def _moved(

@@ -48,6 +48,8 @@ def read_pair(
         If the two do not lie on one grid.
     EmptyMask
         If the mask has no voxel.
+    WrongFormat
+        If its values are no labels.
     NoMask
         If it has several labels and none was asked for, or not the one that was.
     ImpossibleValue
@@ -125,6 +127,11 @@ def _nifti_bytes(header: bytes) -> int:
 
 def _inside(labels: np.ndarray, label: int | None, path: Path) -> np.ndarray:
     found = np.unique(labels[labels != 0])
+    # Of probabilities or of an image only the voxels that happen to be 1 would count.
+    if found.size and (found[0] < 0 or (found != np.rint(found)).any()):
+        raise WrongFormat(
+            "not a mask", where=str(path), expected="labels from 0 up", got="other values"
+        )
     if not found.size:
         raise EmptyMask("the mask contains no voxel", where=str(path))
     if label is None:

@@ -9,6 +9,7 @@ of files and folders.
 
 from collections import defaultdict
 from dataclasses import dataclass
+from pathlib import Path
 
 from pydicom import Dataset
 
@@ -47,6 +48,33 @@ class SeriesAccount:
 
 
 @dataclass(frozen=True)
+class References:
+    """What a segmentation names of the CT that it is put on.
+
+    Parameters
+    ----------
+    named, present
+        Images that it names, and how many of them are in the CT series.
+    names_series
+        Whether it names the CT series; None if it names no series.
+    """
+
+    named: int
+    present: int
+    names_series: bool | None
+
+    @property
+    def known_by(self) -> str:
+        """By what the segmentation belongs to the CT, the surest first."""
+        if self.present:
+            return "images"
+        if self.names_series:
+            return "series"
+        names_others = self.named or self.names_series is not None
+        return "absent_images" if names_others else "frame_of_reference"
+
+
+@dataclass(frozen=True)
 class Choice:
     """The CT series and what was segmented on it.
 
@@ -56,6 +84,8 @@ class Choice:
         Files of the series, localizers left out.
     targets
         What was drawn on it.
+    references
+        Path of a segmentation -> what it names of this CT.
     left_out
         Series UID -> reason, for every series that is neither.
     series
@@ -64,6 +94,7 @@ class Choice:
 
     ct: tuple[DicomFile, ...]
     targets: tuple[Target, ...]
+    references: dict[Path, References]
     left_out: dict[str, str]
     series: dict[str, list[DicomFile]]
 
@@ -113,14 +144,14 @@ def choose(scan: Scan) -> Choice:
         else:
             cts[uid] = tuple(file for file in files if not _is_localizer(file))
     _need(scan, cts, targets, left_out)
-    ct_uid, on_it = _segmented(scan, cts, targets)
+    ct_uid, on_it, references = _segmented(scan, cts, targets)
     on_it_files = {target.file.path for target in on_it}
     for uid in cts.keys() - {ct_uid}:
         left_out[uid] = "no_segmentation_on_this_series"
     for uid, files in series.items():
         if is_segmentation(files[0]) and not any(f.path in on_it_files for f in files):
             left_out[uid] = "segmentation_of_another_series"
-    return Choice(cts[ct_uid], tuple(on_it), left_out, series)
+    return Choice(cts[ct_uid], tuple(on_it), references, left_out, series)
 
 
 def _need(
@@ -145,11 +176,12 @@ def _need(
 
 def _segmented(
     scan: Scan, cts: dict[str, tuple[DicomFile, ...]], targets: list[Target]
-) -> tuple[str, list[Target]]:
-    """UID of the CT series of the newest tumour, and all targets on it."""
+) -> tuple[str, list[Target], dict[Path, References]]:
+    """UID of the CT series of the newest tumour, all targets on it, and what their files name."""
     homes: dict[str, list[Target]] = defaultdict(list)
     files = {target.file.path: target.file for target in targets}
-    by_file = {path: _home(cts, file) for path, file in files.items()}
+    named = {path: _named_uids(file.header) for path, file in files.items()}
+    by_file = {path: _home(cts, uids) for path, uids in named.items()}
     for target in targets:
         home = by_file[target.file.path]
         if home is not None:
@@ -163,33 +195,57 @@ def _segmented(
         )
     placed = [(t.tumour_rank is not None, t.made, uid) for uid, ts in homes.items() for t in ts]
     ct_uid = max(placed)[2]
-    return ct_uid, homes[ct_uid]
+    on_it = homes[ct_uid]
+    paths = {target.file.path for target in on_it}
+    return ct_uid, on_it, {path: _compared(named[path], ct_uid, cts[ct_uid]) for path in paths}
 
 
-def _home(cts: dict[str, tuple[DicomFile, ...]], segmentation: DicomFile) -> str | None:
+def _home(cts: dict[str, tuple[DicomFile, ...]], named: "_Uids") -> str | None:
     """UID of the CT series that was segmented; None if it is none of them."""
-    frames, series, instances = _references(segmentation.header)
+    frames, series, instances = named
     fits = []
     for uid, files in cts.items():
         frame = files[0].text("FrameOfReferenceUID")
         if frames and frame and frame not in frames:
             continue
-        referenced = sum(file.text("SOPInstanceUID") in instances for file in files)
+        referenced = sum(bool(_images(file) & instances) for file in files)
         same_frame = bool(frame) and frame in frames
         if referenced or uid in series or same_frame:
             fits.append((referenced, uid in series, len(files), uid))
     return max(fits)[3] if fits else None
 
 
-def _references(header: Dataset) -> tuple[set[str], set[str], set[str]]:
+def _compared(named: "_Uids", ct_uid: str, ct: tuple[DicomFile, ...]) -> References:
+    _, series, instances = named
+    present = len({uid for file in ct for uid in _images(file)} & instances)
+    return References(len(instances), present, ct_uid in series if series else None)
+
+
+def _images(file: DicomFile) -> set[str]:
+    """UIDs by which a CT file can be named: its own, and those of the images it was made from."""
+    frames = file.header.get("PerFrameFunctionalGroupsSequence") or ()
+    sources = (
+        str(source.get("ReferencedSOPInstanceUID"))
+        for frame in frames
+        for source in frame.get("ConversionSourceAttributesSequence") or ()
+    )
+    return {file.text("SOPInstanceUID"), *sources}
+
+
+#: Frames of reference, series and images.
+_Uids = tuple[set[str], set[str], set[str]]
+
+
+def _named_uids(header: Dataset) -> _Uids:
     """Frames of reference, series and images that a segmentation names, as sets of UIDs."""
     found: dict[str, set[str]] = defaultdict(set)
-    pending = [header]
+    pending = [("", header)]
     while pending:
-        for element in readable(pending.pop()):
+        place, item = pending.pop()
+        for element in readable(item):
             if element.VR == "SQ":
-                pending += list(element.value)
-            elif element.VR == "UI" and element.value:
+                pending += [(element.keyword, part) for part in element.value]
+            elif element.VR == "UI" and element.value and place != "RTReferencedStudySequence":
                 found[element.keyword].add(str(element.value))
     frames = found["FrameOfReferenceUID"] | found["ReferencedFrameOfReferenceUID"]
     series = found["SeriesInstanceUID"] - {str(header.get("SeriesInstanceUID"))}

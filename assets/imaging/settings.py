@@ -1,71 +1,33 @@
 """Radiomics settings: versioned files, and the names of the features that each of them gives.
 
-    settings/<name>.yaml -> Settings -> feature names, without importing PyRadiomics
+    settings/<name>.yaml, <home>/radiomics/<name>.yaml -> Settings -> feature names
 
 Setting, image type and feature class are those of PyRadiomics' parameter files; ``exclude`` leaves
-out features by pattern. A change of a file needs a new ``version``: rows keep it.
+out features by pattern. Shipped files carry a version; one of a center is versioned by its content,
+and checked by :mod:`assets.imaging.own_settings`. PyRadiomics is not imported.
 """
 
+import json
+import re
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cache
+from hashlib import sha256
 from importlib.resources import files
 from itertools import product
+from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+from assets.imaging.feature_names import FEATURES
+from assets.imaging.own_settings import read_own
 from oncoframe.errors import SettingsError
 
-#: Feature class -> features that PyRadiomics 3.0.1 computes unless told otherwise.
-FEATURES = {
-    "shape": (
-        "Elongation", "Flatness", "LeastAxisLength", "MajorAxisLength",
-        "Maximum2DDiameterColumn", "Maximum2DDiameterRow", "Maximum2DDiameterSlice",
-        "Maximum3DDiameter", "MeshVolume", "MinorAxisLength", "Sphericity", "SurfaceArea",
-        "SurfaceVolumeRatio", "VoxelVolume",
-    ),
-    "shape2D": (
-        "Elongation", "MajorAxisLength", "MaximumDiameter", "MeshSurface", "MinorAxisLength",
-        "Perimeter", "PerimeterSurfaceRatio", "PixelSurface", "Sphericity",
-    ),
-    "firstorder": (
-        "10Percentile", "90Percentile", "Energy", "Entropy", "InterquartileRange", "Kurtosis",
-        "Maximum", "Mean", "MeanAbsoluteDeviation", "Median", "Minimum", "Range",
-        "RobustMeanAbsoluteDeviation", "RootMeanSquared", "Skewness", "TotalEnergy", "Uniformity",
-        "Variance",
-    ),
-    "glcm": (
-        "Autocorrelation", "ClusterProminence", "ClusterShade", "ClusterTendency", "Contrast",
-        "Correlation", "DifferenceAverage", "DifferenceEntropy", "DifferenceVariance", "Id", "Idm",
-        "Idmn", "Idn", "Imc1", "Imc2", "InverseVariance", "JointAverage", "JointEnergy",
-        "JointEntropy", "MCC", "MaximumProbability", "SumAverage", "SumEntropy", "SumSquares",
-    ),
-    "gldm": (
-        "DependenceEntropy", "DependenceNonUniformity", "DependenceNonUniformityNormalized",
-        "DependenceVariance", "GrayLevelNonUniformity", "GrayLevelVariance",
-        "HighGrayLevelEmphasis", "LargeDependenceEmphasis",
-        "LargeDependenceHighGrayLevelEmphasis", "LargeDependenceLowGrayLevelEmphasis",
-        "LowGrayLevelEmphasis", "SmallDependenceEmphasis",
-        "SmallDependenceHighGrayLevelEmphasis", "SmallDependenceLowGrayLevelEmphasis",
-    ),
-    "glrlm": (
-        "GrayLevelNonUniformity", "GrayLevelNonUniformityNormalized", "GrayLevelVariance",
-        "HighGrayLevelRunEmphasis", "LongRunEmphasis", "LongRunHighGrayLevelEmphasis",
-        "LongRunLowGrayLevelEmphasis", "LowGrayLevelRunEmphasis", "RunEntropy",
-        "RunLengthNonUniformity", "RunLengthNonUniformityNormalized", "RunPercentage",
-        "RunVariance", "ShortRunEmphasis", "ShortRunHighGrayLevelEmphasis",
-        "ShortRunLowGrayLevelEmphasis",
-    ),
-    "glszm": (
-        "GrayLevelNonUniformity", "GrayLevelNonUniformityNormalized", "GrayLevelVariance",
-        "HighGrayLevelZoneEmphasis", "LargeAreaEmphasis", "LargeAreaHighGrayLevelEmphasis",
-        "LargeAreaLowGrayLevelEmphasis", "LowGrayLevelZoneEmphasis", "SizeZoneNonUniformity",
-        "SizeZoneNonUniformityNormalized", "SmallAreaEmphasis", "SmallAreaHighGrayLevelEmphasis",
-        "SmallAreaLowGrayLevelEmphasis", "ZoneEntropy", "ZonePercentage", "ZoneVariance",
-    ),
-    "ngtdm": ("Busyness", "Coarseness", "Complexity", "Contrast", "Strength"),
-}  # fmt: skip
+#: Names of files: they stand in rows and labels.
+_NAME = re.compile(r"[A-Za-z0-9_]{1,40}")
+_VERSION_DIGITS = 8
 
 
 @dataclass(frozen=True)
@@ -77,7 +39,7 @@ class Settings:
     name
         Name of the file.
     version
-        Version of the file.
+        Version of a shipped file; of another one the start of the hash of its content.
     parameters
         ``setting``, ``imageType`` and ``featureClass`` as PyRadiomics takes them.
     exclude
@@ -85,7 +47,7 @@ class Settings:
     """
 
     name: str
-    version: int
+    version: int | str
     parameters: dict[str, dict[str, Any]]
     exclude: tuple[str, ...] = ()
 
@@ -134,20 +96,51 @@ class Settings:
         return tuple(names)
 
 
-@cache
-def load_settings(name: str) -> Settings:
+def load_settings(name: str, own: Path | None = None) -> Settings:
     """Settings of that name.
+
+    Parameters
+    ----------
+    name
+        Name of a file, without its suffix.
+    own
+        Folder of a center's own settings; shipped ones cannot be changed there.
 
     Raises
     ------
     SettingsError
-        If there is no such file.
+        If there is no such file, or a center's own says what cannot be done.
     """
+    shipped = _shipped()
+    if name in shipped:
+        return shipped[name]
+    file = own / f"{name}.yaml" if own else None
+    if file is None or not _NAME.fullmatch(name) or not file.is_file():
+        there = sorted(f.stem for f in own.glob("*.yaml")) if own else []
+        raise SettingsError(
+            "no such radiomics settings", where=str(own) if there else None,
+            expected=", ".join([*shipped, *there]), got=name,
+        )  # fmt: skip
+    return own_settings(name, read_own(file))
+
+
+@cache
+def _shipped() -> dict[str, Settings]:
     folder = files("assets.imaging").joinpath("settings")
-    file = folder.joinpath(f"{name}.yaml")
-    if not file.is_file():
-        known = sorted(f.name.removesuffix(".yaml") for f in folder.iterdir())
-        raise SettingsError("no such radiomics settings", expected=", ".join(known), got=name)
-    found = yaml.safe_load(file.read_text(encoding="utf-8"))
-    parameters = {k: found[k] for k in ("setting", "imageType", "featureClass") if k in found}
-    return Settings(found["name"], found["version"], parameters, tuple(found.get("exclude", ())))
+    contents = (yaml.safe_load(file.read_text(encoding="utf-8")) for file in folder.iterdir())
+    ordered = sorted(contents, key=itemgetter("name"))
+    return {c["name"]: Settings(c["name"], c["version"], *_parts(c)) for c in ordered}
+
+
+def own_settings(name: str, content: dict[str, Any]) -> Settings:
+    """Settings of a center, from the content of their file."""
+    text = json.dumps(content, sort_keys=True)
+    return Settings(name, sha256(text.encode()).hexdigest()[:_VERSION_DIGITS], *_parts(content))
+
+
+def _parts(content: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
+    kinds = ("setting", "imageType", "featureClass")
+    parameters = {kind: dict(content[kind] or {}) for kind in kinds if kind in content}
+    # "Original:" without braces is what people write.
+    parameters["imageType"] = {k: v or {} for k, v in parameters["imageType"].items()}
+    return parameters, tuple(content.get("exclude") or ())

@@ -20,8 +20,10 @@ from assets.imaging.errors import (
     GantryTilt,
     MissingSlice,
     MixedOrientation,
+    MixedReconstructions,
     MixedSlices,
     NoSlicePosition,
+    NotHounsfield,
     UnevenSpacing,
 )
 from assets.imaging.grid import Grid
@@ -33,6 +35,13 @@ POSITION_TOLERANCE_MM = 0.051
 POSITION_TOLERANCE = 0.02
 #: Cosines of orientation are written with four to six decimals.
 ORIENTATION_TOLERANCE = 1e-3
+#: Rescale types of other quantities, such as effective atomic number; the copy keeps these too.
+_OTHER_UNITS = ("OD", "MGML", "Z_EFF", "ED", "EDW", "PCT")
+#: Attributes in which two reconstructions of one scan differ.
+_RECONSTRUCTION = (
+    "ConvolutionKernel", "FilterType", "SliceThickness", "ReconstructionDiameter", "KVP",
+    "RescaleType",
+)  # fmt: skip
 #: Slices that are said to be tilted by more are, in degrees.
 TILT_TOLERANCE_DEG = 0.1
 
@@ -87,6 +96,8 @@ def slices_of(file: DicomFile) -> list[Slice]:
         If the header ends before the description of the pixels.
     NoSlicePosition
         If position, orientation or pixel spacing of an image is missing.
+    NotHounsfield
+        If it does not say how its values become HU.
     """
     if not all(name in file.header for name in ("Rows", "Columns", "BitsAllocated")):
         raise TruncatedFile("the DICOM header ends early", where=file.where)
@@ -148,9 +159,20 @@ def _slice(file: DicomFile, frame: int, places: list[Dataset]) -> Slice:
     slope, intercept = _find(places, "RescaleSlope"), _find(places, "RescaleIntercept")
     if any("RescaleSlope" in place for place in places) and not (slope and slope[0]):
         raise ImpossibleValue("the rescale slope is 0 or no number", where=file.where)
+    # Without them stored values would be taken for HU, which they are off by a thousand.
+    if not slope or not intercept:
+        raise NotHounsfield(
+            "the CT image does not say how its values become Hounsfield units", where=file.where,
+            expected="RescaleSlope and RescaleIntercept",
+        )  # fmt: skip
+    if any(str(place.get("RescaleType")) in _OTHER_UNITS for place in places):
+        raise NotHounsfield(
+            "the values of the CT image are no Hounsfield units", where=file.where,
+            expected="rescale type HU",
+        )  # fmt: skip
     return Slice(
         file, frame, np.array(position), np.array(orientation), (spacing[0], spacing[1]),
-        slope[0] if slope else 1.0, intercept[0] if intercept else 0.0,
+        slope[0], intercept[0],
     )  # fmt: skip
 
 
@@ -159,7 +181,8 @@ def ordered(slices: list[Slice], where: str) -> tuple[list[Slice], Grid]:
 
     Raises
     ------
-    MixedOrientation, MixedSlices, DuplicateSlice, GantryTilt, MissingSlice, UnevenSpacing
+    MixedOrientation, MixedSlices, MixedReconstructions, DuplicateSlice, GantryTilt, MissingSlice,
+    UnevenSpacing
         If they make no regular volume.
     """
     first = slices[0]
@@ -170,6 +193,7 @@ def ordered(slices: list[Slice], where: str) -> tuple[list[Slice], Grid]:
     order = np.argsort(positions @ normal, kind="stable")
     slices, positions = [slices[i] for i in order], positions[order]
     _check_tilt(slices, positions, normal, where)
+    _check_one_reconstruction(slices, where)
     distance = _even_distance(positions @ normal, where)
     if distance is None:
         distance = _said_distance(first)
@@ -201,6 +225,28 @@ def _check_alike(slices: list[Slice], where: str) -> None:
             where=where,
             got=f"{len(sizes)} sizes, pixel spacings up to {spacing.max():.3f} mm apart",
         )
+
+
+def _check_one_reconstruction(slices: list[Slice], where: str) -> None:
+    """Refuse slices of several kernels or thicknesses, which interleave to an even spacing."""
+    for keyword in _RECONSTRUCTION:
+        said = {_plain(s.file.text(keyword)) for s in slices} - {""}
+        if len(said) > 1:
+            raise MixedReconstructions(
+                "the series holds several reconstructions",
+                where=where,
+                expected="one per series",
+                got=f"{len(said)} values of {keyword}",
+                hint="Land one reconstruction per folder, or give each a series of its own.",
+            )
+
+
+def _plain(text: str) -> str:
+    """Text without the rounding of numbers, which differs from slice to slice."""
+    try:
+        return f"{float(text):.2f}"
+    except ValueError:
+        return text
 
 
 def _check_tilt(slices: list[Slice], positions: np.ndarray, normal: np.ndarray, where: str) -> None:

@@ -15,8 +15,10 @@ import numpy as np
 from assets.imaging.contract import COVARIATES, SETTINGS
 from assets.imaging.copies import Order, read_order
 from assets.imaging.covariates import covariates
-from assets.imaging.dicom_files import scan
+from assets.imaging.dicom_files import check_folder, scan
+from assets.imaging.errors import AbsentImages
 from assets.imaging.features import CtFeatures
+from assets.imaging.hounsfield import check_hounsfield
 from assets.imaging.mask import read_mask
 from assets.imaging.overlay import overlay
 from assets.imaging.radiomics import compute_features
@@ -26,7 +28,7 @@ from assets.imaging.series import SeriesAccount, choose
 from assets.imaging.settings import Settings, load_settings
 from assets.imaging.targets import RTSTRUCT_CLASS
 from assets.imaging.volume import Volume, read_volume, write_nifti
-from oncoframe.errors import OncoFrameError, WrongFormat
+from oncoframe.errors import OncoFrameError
 from oncoframe.extraction import Extraction, FeatureValue
 
 
@@ -42,6 +44,10 @@ class CtStudy:
         The tumour.
     source
         What the mask came from: ``rtstruct``, ``seg`` or ``volume``.
+    facts
+        What was segmented and how it is known, as columns of the row.
+    notes
+        More of the same, for a person.
     series
         Every series of the folder and what became of it.
     scan_covariates
@@ -51,6 +57,8 @@ class CtStudy:
     volume: Volume
     mask: np.ndarray
     source: str
+    facts: dict[str, FeatureValue]
+    notes: dict[str, Any]
     series: tuple[SeriesAccount, ...]
     scan_covariates: dict[str, FeatureValue] = field(default_factory=dict)
 
@@ -72,16 +80,37 @@ def read_study(folder: Path, rule: MaskRule | None = None) -> CtStudy:
     """
     if folder.is_file() and folder.name.upper() == "DICOMDIR":
         folder = folder.parent
-    if not folder.is_dir():
-        raise WrongFormat("not a folder", where=str(folder), expected="a folder of DICOM files")
+    check_folder(folder)
+    rule = rule or MaskRule()
     choice = choose(scan(folder))
     volume = read_volume(choice.ct, str(folder))
-    mask = read_mask(choice.targets, volume, rule or MaskRule())
+    mask = read_mask(choice.targets, volume, rule)
     source = mask.targets[0].file
+    references = choice.references[source.path]
+    if references.known_by == "absent_images" and not rule.absent_images:
+        raise AbsentImages(
+            "the segmentation was drawn on images that are not in the folder",
+            where=source.where,
+            expected="the CT series that it names",
+            got=f"none of the {references.named} images that it names",
+            hint="Land that series, or add +absent_images to the rule for masks.",
+        )
     return CtStudy(
         volume,
         mask.voxels,
         "rtstruct" if source.text("SOPClassUID") == RTSTRUCT_CLASS else "seg",
+        {
+            "roi": mask.name,
+            "roi_rule": mask.chosen_by,
+            "mask_reference": references.known_by,
+            "interpolated_slices": mask.interpolated_slices,
+            "modality_source": "dicom",
+        },
+        {
+            "structures": [target.name for target in choice.targets],
+            "images_named": references.named,
+            "images_present": references.present,
+        },
         tuple(choice.account(list(mask.targets))),
         covariates(choice.ct[0].header),
     )
@@ -93,21 +122,24 @@ def inspect(
     *,
     settings: str | None,
     mask_rule: str | None,
+    own_settings: Path | None = None,
 ) -> tuple[str, dict[str, Any]]:
     """What ``oncoframe extract ct`` says, and what it prints of a folder or a volume and its mask.
+
+    ``own_settings`` is the folder of the center's own radiomics settings.
 
     Raises
     ------
     oncoframe.errors.OncoFrameError
         If the study, the settings or the rule cannot be used.
     """
-    name = settings or SETTINGS
+    chosen = load_settings(settings or SETTINGS, own_settings)
     rule = MaskRule.parse(mask_rule) if mask_rule else None
     if volume is not None:
-        found = extract_volume(*volume, settings=name, rule=rule)
+        found = extract_volume(*volume, settings=chosen, rule=rule)
     else:
-        found = extract_folder(path or Path(), settings=name, rule=rule)
-    said = f"{found.slices} slices, {found.mask_voxels} voxels in the mask; settings {name}"
+        found = extract_folder(path or Path(), settings=chosen, rule=rule)
+    said = f"{found.slices} slices, {found.mask_voxels} voxels in the mask; settings {chosen.name}"
     return said, found.as_json()
 
 
@@ -136,7 +168,7 @@ def _with_order(found: Extraction, order: Order) -> Extraction:
 
 
 def extract_folder(
-    folder: Path, *, settings: str = SETTINGS, rule: MaskRule | None = None
+    folder: Path, *, settings: str | Settings = SETTINGS, rule: MaskRule | None = None
 ) -> CtFeatures:
     """Features of a folder: DICOM in any layout, or one ready pair of image and mask.
 
@@ -154,7 +186,7 @@ def extract_folder(
 
 
 def extract_dicom(
-    folder: Path, *, settings: str = SETTINGS, rule: MaskRule | None = None
+    folder: Path, *, settings: str | Settings = SETTINGS, rule: MaskRule | None = None
 ) -> CtFeatures:
     """Features of the tumour in a folder of DICOM files.
 
@@ -163,7 +195,7 @@ def extract_dicom(
     folder
         Files of one patient in any layout.
     settings
-        Name of radiomics settings.
+        Radiomics settings, or the name of shipped ones.
     rule
         Which segmentation to take.
 
@@ -174,7 +206,7 @@ def extract_dicom(
     oncoframe.errors.SettingsError
         If there are no such settings.
     """
-    chosen = load_settings(settings)
+    chosen = _loaded(settings)
     return _described(read_study(folder, rule), chosen, rule or MaskRule(), str(folder))
 
 
@@ -182,7 +214,7 @@ def extract_volume(
     image: Path,
     mask: Path,
     *,
-    settings: str = SETTINGS,
+    settings: str | Settings = SETTINGS,
     label: int | None = None,
     rule: MaskRule | None = None,
 ) -> CtFeatures:
@@ -193,7 +225,7 @@ def extract_volume(
     image, mask
         NIfTI or NRRD files on one grid.
     settings
-        Name of radiomics settings.
+        Radiomics settings, or the name of shipped ones.
     label
         Value of the mask inside, see :func:`assets.imaging.ready.read_pair`.
     rule
@@ -206,11 +238,23 @@ def extract_volume(
     oncoframe.errors.SettingsError
         If there are no such settings.
     """
-    chosen = load_settings(settings)
+    chosen = _loaded(settings)
     hu, inside, grid = read_pair(image, mask, label)
+    check_hounsfield(hu, str(image))
     account = (SeriesAccount("volume", 2, used=True, reason="image_and_mask"),)
-    study = CtStudy(Volume(hu, grid), inside, "volume", account)
+    facts: dict[str, FeatureValue] = {
+        "roi": "mask",
+        "roi_rule": "ready_mask",
+        "mask_reference": "grid",
+        "interpolated_slices": 0,
+        "modality_source": "hu_range",
+    }
+    study = CtStudy(Volume(hu, grid), inside, "volume", facts, {}, account)
     return _described(study, chosen, rule or MaskRule(), str(mask))
+
+
+def _loaded(settings: str | Settings) -> Settings:
+    return load_settings(settings) if isinstance(settings, str) else settings
 
 
 def write_volumes(study: CtStudy, folder: Path, *, source_sha256: str) -> tuple[Path, Path]:
@@ -253,6 +297,7 @@ def _described(study: CtStudy, settings: Settings, rule: MaskRule, where: str) -
         "settings_version": f"{settings.label}/{rule.label}",
         "mask_voxels": int(study.mask.sum()),
         "mask_source": study.source,
+        **study.facts,
         "slices": grid.shape[0],
         "slice_spacing_mm": float(grid.spacing_mm[2]),
         "pixel_spacing_mm": float(grid.spacing_mm[0]),
@@ -266,5 +311,10 @@ def _described(study: CtStudy, settings: Settings, rule: MaskRule, where: str) -
         study.volume.repairs or {},
         {feature.name: made.get(feature.name) for feature in COVARIATES},
         found,
-        overlay(study.volume.hu, study.mask, grid),
+        overlay(study.volume.hu, study.mask, grid, _caption(study)),
+        {**study.notes, "hu_range": [float(study.volume.hu.min()), float(study.volume.hu.max())]},
     )
+
+
+def _caption(study: CtStudy) -> tuple[str, ...]:
+    return str(study.facts["roi"]), f"by {study.facts['roi_rule']}"

@@ -102,7 +102,7 @@ def take_in(
         seen_at=pl.lit(seen_at, dtype=UTC_TIME),
     ).cast(SCHEMA)
     if not snapshot.drop("seen_at").equals(before.drop("seen_at")):
-        lake.append(TABLE, snapshot, widen=True)
+        lake.append(TABLE, snapshot)
         return snapshot
     return before
 

@@ -3,11 +3,12 @@
 file -> worker process -> features and account, or the typed error
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib import import_module
+from functools import partial
 from math import isnan
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
@@ -17,30 +18,12 @@ from oncoframe.errors import FileMissing
 from oncoframe.extraction import BlockValues, Extraction, LandedFile
 from oncoframe.modalities import assays, spec
 from orchestration.cli.output import BAD_FILE, AsJson, Output, command, table
+from orchestration.patients.describing import Described, Inspection, describe
 from orchestration.patients.pool import WorkerPool
-from orchestration.patients.worker import Task
+from orchestration.patients.worker import Reading, Task, read_patient
 from orchestration.settings import Settings
 
 commands = typer.Typer()
-
-
-class Inspector(Protocol):
-    """Function ``inspect`` of a modality that shows more of a file than its extraction.
-
-    Takes a path, or a ready volume and its mask; returns a sentence, and what ``--json`` prints:
-    ``features``, and anything else.
-    """
-
-    def __call__(
-        self,
-        path: Path | None,
-        volume: tuple[Path, Path] | None,
-        *,
-        settings: str | None,
-        mask_rule: str | None,
-    ) -> tuple[str, dict[str, Any]]:
-        """What there is to say of one file."""
-        ...
 
 
 class _Extract(TyperCommand):
@@ -64,12 +47,19 @@ def extract(
     sample: Annotated[
         str | None, typer.Option(help="Sample to read, in a file of several.")
     ] = None,
-    image: Annotated[Path | None, typer.Option(help="Ready CT volume (NIfTI, NRRD).")] = None,
+    image: Annotated[
+        Path | None, typer.Option(help="Ready CT volume (NIfTI, NRRD), in PATH if that is given.")
+    ] = None,
     mask: Annotated[Path | None, typer.Option(help="Ready mask on the grid of --image.")] = None,
-    settings: Annotated[str | None, typer.Option(help="Radiomics settings of a CT.")] = None,
+    settings: Annotated[
+        str | None, typer.Option(help="Radiomics settings of a CT: shipped, or of the home.")
+    ] = None,
     mask_rule: Annotated[
         str | None,
-        typer.Option(help="Which segmentation: tumour, latest, largest, all, named:A,B."),
+        typer.Option(
+            help="Which segmentation: tumour, latest, largest, all, named:A,B; with +interpolate "
+            "and +absent_images, as in tumour+interpolate."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -80,8 +70,10 @@ def extract(
     Examples: oncoframe extract snv tumour.vcf.gz --genome GRCh38 --json;
     oncoframe extract ct --image ct.nii.gz --mask tumour.nii.gz
     """
-    if (path is None) == (image is None) or (image is None) != (mask is None):
+    if (path is None and image is None) or (image is None) != (mask is None):
         raise typer.BadParameter("name a PATH, or --image together with --mask")
+    if image is not None and mask is not None and path is not None:
+        image, mask, path = path / image, path / mask, None
     with command(as_json=as_json, exit_code=BAD_FILE) as output:
         if modality not in assays():
             known = ", ".join(assays())
@@ -90,10 +82,14 @@ def extract(
             if given is not None and not given.exists():
                 raise FileMissing("the file is not there", where=str(given))
         if inspect := spec(modality).inspect:
-            inspector: Inspector = import_module(inspect).inspect
             volume = (image, mask) if image and mask else None
-            said, about = inspector(path, volume, settings=settings, mask_rule=mask_rule)
-            _tell(output, modality, said, about)
+            home = _once()
+            what = Inspection(inspect, path, volume, settings, mask_rule, home.radiomics_dir)
+            read = _in_worker(
+                home, modality, path or image or Path(), None, partial(describe, what=what)
+            )
+            if isinstance(read, Described):
+                _tell(output, modality, read.said, read.about)
         elif path is None:
             raise typer.BadParameter(f"{modality} is read from a PATH")
         else:
@@ -103,7 +99,11 @@ def extract(
 def _show(
     output: Output, modality: str, path: Path, genome: str | None, sample: str | None
 ) -> None:
-    found = _in_worker(modality, path, genome, sample)
+    reading = _in_worker(_once(), modality, path.resolve(), genome, read_patient, sample=sample)
+    found = reading.reads[0].extraction
+    if found is None:
+        msg = "a performed assay was read without an extraction"
+        raise RuntimeError(msg)
     shown = table(f"{modality} features of {path.name}", ["feature"], ["value"])
     for name, value in found.features.items():
         shown.add_row(name, "" if value is None else f"{value}")
@@ -125,12 +125,25 @@ def _show(
     )
 
 
-def _in_worker(modality: str, path: Path, genome: str | None, sample: str | None) -> Extraction:
-    """Features of a file, read as a run would read it: bounded in time and memory."""
+def _once() -> Settings:
+    """Settings of the home, for one file that is tried once."""
+    return Settings.load(workers=1, retry_tries=1)
+
+
+def _in_worker(
+    settings: Settings,
+    modality: str,
+    path: Path,
+    genome: str | None,
+    work: Callable[[Task], Reading],
+    *,
+    sample: str | None = None,
+) -> Reading:
+    """What a worker makes of a file, as in a run: bounded in time and memory."""
     file = LandedFile(
         patient_id="-",
         modality=modality,
-        path=str(path.resolve()),
+        path=str(path),
         collected_on=datetime.now(tz=UTC),
         status=Status.PERFORMED,
         reference_build=genome,
@@ -139,16 +152,11 @@ def _in_worker(modality: str, path: Path, genome: str | None, sample: str | None
         sha256="",
         sample=sample,
     )
-    once = Settings.load(workers=1, retry_tries=1)
-    with WorkerPool(once) as pool:
-        [finished] = pool.run([Task("-", modality, (file,))])
+    with WorkerPool(settings) as pool:
+        [finished] = pool.run([Task("-", modality, (file,))], work)
     if finished.reading.error is not None:
         raise finished.reading.error
-    [read] = finished.reading.reads
-    if read.extraction is None:
-        msg = "a performed assay was read without an extraction"
-        raise RuntimeError(msg)
-    return read.extraction
+    return finished.reading
 
 
 def _tell(output: Output, modality: str, said: str, about: dict[str, Any]) -> None:

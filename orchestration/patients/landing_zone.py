@@ -72,7 +72,10 @@ def open_zone(settings: Settings) -> LandingZone:
         If the key or a CT setting cannot be used.
     """
     sheet = read_samplesheet(settings.require_landing(), mrn_key=settings.mrn_secret())
-    how = Deidentification(settings.home / COPIES, b"", settings.ct_settings, settings.mask_rule)
+    how = Deidentification(
+        settings.home / COPIES, b"", settings.ct_settings, settings.mask_rule,
+        settings.radiomics_dir,
+    )  # fmt: skip
     if CONTRACT.modality in sheet["modality"]:
         how = replace(how, key=_key(settings))
     sheet, copies = with_copies(sheet, how)

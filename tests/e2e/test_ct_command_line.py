@@ -1,6 +1,7 @@
 """CT on the command line: simulated studies, one of them spoilt, and single folders and volumes."""
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,48 @@ def test_extract__describes_ready_volumes_alike(landing, oncoframe, tmp_path):
     assert ready.code == 0, ready.stderr
     assert ready.json["mask_voxels"] == about["mask_voxels"]
     assert ready.json["features"] == pytest.approx(dicom.json["features"], rel=1e-5)
+
+
+def test_extract__works_as_the_guide_types_it(landing, oncoframe, tmp_path):
+    """A PATH beside --image is the folder that both lie in."""
+    *_, about = scans(landing).values()
+    study = read_study(landing / about["path"])
+    grid = study.volume.grid
+    sitk.WriteImage(grid.image(study.volume.hu), str(tmp_path / "ct.nii.gz"))
+    sitk.WriteImage(grid.image(study.mask.astype(np.uint8)), str(tmp_path / "tumour.nii.gz"))
+    typed = ("extract", "ct", tmp_path, "--image", "ct.nii.gz", "--mask", "tumour.nii.gz")
+    answer = oncoframe(tmp_path, *typed, "--json")
+    assert answer.code == 0, answer.stderr
+    assert answer.json["covariates"]["modality_source"] == "hu_range"
+
+
+def test_extract__is_bounded_as_a_run_is(landing, oncoframe, tmp_path):
+    """A file that hangs its reader would hang the command."""
+    *_, about = scans(landing).values()
+    answer = oncoframe(
+        tmp_path, "extract", "ct", landing / about["path"], "--json", patient_timeout_s="0.01"
+    )
+    assert (answer.code, answer.json["error"]) == (4, "TimedOut")
+
+
+def test_extract__takes_settings_of_the_home(landing, oncoframe, tmp_path):
+    *_, about = scans(landing).values()
+    (tmp_path / "radiomics").mkdir()
+    text = "setting: {binCount: 32, force2D: true}\nimageType: {Original: }\n"
+    (tmp_path / "radiomics" / "ours.yaml").write_text(text + "featureClass: {glcm: [Contrast]}\n")
+    given = ("extract", "ct", landing / about["path"], "--settings", "ours", "--json")
+    answer = oncoframe(tmp_path, *given)
+    assert answer.code == 0, answer.stderr
+    assert list(answer.json["features"]) == ["original_glcm_Contrast"]
+    assert answer.json["settings_version"].startswith("ours-")
+
+
+def test_extract__says_that_an_archive_has_to_be_unpacked(oncoframe, tmp_path):
+    with zipfile.ZipFile(tmp_path / "study.zip", "w") as archive:
+        archive.writestr("1.dcm", b"x")
+    answer = oncoframe(tmp_path, "extract", "ct", tmp_path / "study.zip", "--json")
+    assert (answer.code, answer.json["error"]) == (4, "WrongFormat")
+    assert "Unpack it" in answer.json["message"]
 
 
 def test_extract__ends_a_bad_study_with_its_class(landing, oncoframe, tmp_path):

@@ -158,5 +158,6 @@ def test_contract__names_units_and_types():
     assert features["settings_version"].dtype == pl.String()
     assert len(features) == 107 + len(contract.COVARIATES)
     assert {f.name for f in features.values() if f.is_setting} == {
-        "settings_version", "mask_voxels", "mask_source", "burned_in_suspected", "slices",
+        "settings_version", "mask_voxels", "mask_source", "burned_in_suspected", "slices", "roi",
+        "roi_rule", "mask_reference", "interpolated_slices", "modality_source",
     }  # fmt: skip

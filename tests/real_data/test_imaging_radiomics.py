@@ -3,12 +3,14 @@
 import ast
 import csv
 from pathlib import Path
+from typing import Any
 
 import pytest
 import SimpleITK as sitk
 
 from assets.imaging.radiomics import compute_features
-from assets.imaging.settings import Settings
+from assets.imaging.settings import Settings, own_settings
+from assets.imaging.study import read_study
 
 CASES = ("brain1", "brain2", "breast1")
 CLASSES = ("firstorder", "glcm", "gldm", "glrlm", "glszm", "ngtdm", "shape", "shape2D")
@@ -192,3 +194,56 @@ def test_compute_features__gives_the_consensus_of_ibsi(real_data):
         if not near and f"{value:.3g}" != f"{expected:.3g}":
             off[feature] = pytest.approx(value, rel=1e-5)
     assert off == DEVIATIONS
+
+
+#: IBSI-1's configurations of its CT phantom, as settings of a center.
+CONFIGURATIONS: dict[str, dict[str, Any]] = {
+    "A": {"force2D": True, "resegmentRange": [-500, 400], "binWidth": 25},
+    "B": {"force2D": True, "resampledPixelSpacing": [2, 2, 0], "resampleLike": "ibsi",
+          "interpolator": "sitkLinear", "resegmentRange": [-500, 400], "binCount": 32},
+    "C": {"resampledPixelSpacing": [2, 2, 2], "resampleLike": "ibsi",
+          "interpolator": "sitkLinear", "resegmentRange": [-1000, 400], "binWidth": 25},
+    "D": {"resampledPixelSpacing": [2, 2, 2], "resampleLike": "ibsi",
+          "interpolator": "sitkLinear", "resegmentSigma": 3, "binCount": 32},
+    "E": {"resampledPixelSpacing": [2, 2, 2], "resampleLike": "ibsi",
+          "interpolator": "sitkBSpline", "resegmentRange": [-1000, 400], "resegmentSigma": 3,
+          "binCount": 32},
+}  # fmt: skip
+#: Features of C that count gray levels from the lowest voxel, IBSI from -1000 HU: they go by the
+#: number of the level.
+OF_LEVELS = ("GrayLevelEmphasis", "GrayLevelRunEmphasis", "GrayLevelZoneEmphasis")
+OTHERS_OF_LEVELS = {
+    "glcm_JointAverage", "glcm_SumAverage", "glcm_Autocorrelation", "ngtdm_Busyness",
+}  # fmt: skip
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("configuration", CONFIGURATIONS)
+def test_compute_features__gives_the_consensus_of_ibsi_on_the_ct_phantom(real_data, configuration):
+    """Resegmentation, bins, resampling and 2-D aggregation, within the published tolerances.
+
+    References
+    ----------
+    Zwanenburg et al., Radiology 295 (2020), reference values of the CT phantom; aggregation 2.5D
+    by direction for A and B, 3D by direction for C to E.
+    """
+    study = read_study(real_data / "imaging" / "lung_rtstruct" / "pat_1")
+    content = {"setting": CONFIGURATIONS[configuration], "imageType": {"Original": {}}}
+    settings = own_settings(configuration, content)
+    got = compute_features(study.volume.image, {"": study.mask}, settings)[""]
+    with (Path(__file__).parent / "ibsi_ct_phantom.csv").open(newline="") as stream:
+        rows = {row["tag"]: row for row in csv.DictReader(stream, delimiter=";")}
+    off = set()
+    for feature, tag in IBSI.items():
+        said = rows[tag.removesuffix("_avg").removesuffix("_3D")][configuration]
+        expected, tolerance = map(float, said.split("/"))
+        value = got[f"original_{feature}"]
+        if abs(value - expected) > tolerance and f"{value:.3g}" != f"{expected:.3g}":
+            off.add(feature)
+    known = {"firstorder_Kurtosis"}
+    if configuration == "C":
+        known |= OTHERS_OF_LEVELS | {name for name in IBSI if name.endswith(OF_LEVELS)}
+    assert off == known
+    # The fourth standardised moment, from which IBSI takes the 3 of a normal distribution.
+    expected, tolerance = map(float, rows["stat_kurt"][configuration].split("/"))
+    assert got["original_firstorder_Kurtosis"] - 3 == pytest.approx(expected, abs=tolerance)

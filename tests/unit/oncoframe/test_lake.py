@@ -174,3 +174,10 @@ def test_dictionary__reads_a_pinned_version(lake):
     lake.extend_dictionary("gene", pl.Series(["a"]))
     assert lake.dictionary("gene", version=0)["name"].to_list() == ["b"]
     assert lake.dictionary("gene")["name"].to_list() == ["b", "a"]
+
+
+def test_append__adds_columns_that_a_new_version_has(lake):
+    """A home of an older version must take rows of a newer one; what was not known is null."""
+    lake.append("rows", pl.DataFrame({"n": [1]}))
+    lake.append("rows", pl.DataFrame({"n": [2], "roi": ["GTV 1"]}))
+    assert sorted(lake.scan("rows").collect().rows()) == [(1, None), (2, "GTV 1")]

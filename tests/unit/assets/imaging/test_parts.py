@@ -14,12 +14,12 @@ from PIL import Image
 
 from assets.imaging import errors
 from assets.imaging.covariates import kernel, manufacturer, scanner_model
-from assets.imaging.deid_rules import structure_label
 from assets.imaging.dicom_files import DicomFile, save
 from assets.imaging.grid import Grid
 from assets.imaging.overlay import CONTOUR_RGB, PANEL_PIXELS, overlay
 from assets.imaging.ready import find_pair, read_pair
 from assets.imaging.rtstruct import even_odd
+from assets.imaging.structure_names import structure_label
 from assets.imaging.study import extract_folder, extract_volume, read_study, write_volumes
 from assets.imaging.targets import Target
 from assets.simulate.phantom.dicom import ct_slices, structure_set, write_study
@@ -105,7 +105,7 @@ def test_read_study__refuses_contours_finer_than_the_slices(tmp_path):
             structure_set(PHANTOM, ct_slices(PHANTOM)).ROIContourSequence[0].ContourSequence[0]
         )
 
-    with pytest.raises(errors.MaskOffGrid, match="several planes"):
+    with pytest.raises(errors.MaskOffGrid, match="between the slices"):
         read_study(with_contours(tmp_path, move))
 
 
