@@ -125,6 +125,13 @@ SPACES: dict[str, Space] = {
 }
 SPACES["xgboost_pca"] = SPACES["xgboost"]
 
+_CLASSES: dict[str, type[BaseEstimator]] = {
+    "lightgbm": lgb.LGBMClassifier,
+    "xgboost": xgb.XGBClassifier,
+    "xgboost_pca": xgb.XGBClassifier,
+    "elastic_net": LogisticRegression,
+    "extra_trees": ExtraTreesClassifier,
+}
 _ENSEMBLE = ("lightgbm", "extra_trees")
 _SPARSE_MODELS = frozenset({"lightgbm", "xgboost"})
 
@@ -197,15 +204,12 @@ def _ensemble(recipe: Recipe, seed: int, given: Input) -> VotingClassifier:
 
 
 def _estimator(model: str, seed: int, settings: dict[str, Any]) -> BaseEstimator:
-    if model == "lightgbm":
-        return lgb.LGBMClassifier(random_state=seed, **settings)
-    if model in {"xgboost", "xgboost_pca"}:
-        return xgb.XGBClassifier(random_state=seed, **settings)
-    if model == "extra_trees":
-        return ExtraTreesClassifier(random_state=seed, **settings)
-    if settings.get("l1_ratio"):
-        return LogisticRegression(solver="saga", random_state=seed, **settings)
-    return LogisticRegression(random_state=seed, **{"max_iter": 1000, **settings})
+    if model == "elastic_net":
+        by_penalty: dict[str, Any] = {"max_iter": 1000}
+        if settings.get("l1_ratio"):
+            by_penalty = {"solver": "saga"}
+        settings = by_penalty | settings
+    return _CLASSES[model](random_state=seed, **settings)
 
 
 def _prototypes(options: Mapping[str, Any]) -> list[tuple[str, BaseEstimator]]:
