@@ -62,11 +62,11 @@ class Night:
         self.instance.dispose()
         self.instance = open_instance(self.settings.dagster_dir)
 
-    def sensor(self):
+    def sensor(self, name="drift_retrain"):
         context = dg.build_sensor_context(
             instance=self.instance, resources={"settings": self.settings, "lake": self.lake}
         )
-        [_, sensor] = automation.sensors(self.settings)
+        [sensor] = [s for s in automation.sensors(self.settings) if s.name == name]
         return sensor(context)
 
     def clock(self, name, at):
