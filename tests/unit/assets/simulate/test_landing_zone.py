@@ -134,7 +134,7 @@ def test_sheet__lists_every_assay_of_the_truth(sheet, truth):
     assert all(in_sheet == in_truth for in_sheet, in_truth in told)
     assert {"performed", "failed", "not_performed"} == {status for status, _ in told}
     callers = {"mutect2", "manta", "cnvkit", "star-fusion", "arriba"}
-    assert set(sheet["tool"]) == callers | {"star", "htseq-count"}
+    assert callers | {"star", "htseq-count"} <= set(sheet["tool"])
     assert all(Path(path).is_file() for path in sheet["path"] if path)
 
 
