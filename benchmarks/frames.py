@@ -85,8 +85,8 @@ def ours(home: Path, contracts: tuple[Contract, ...], patients: int) -> dict[str
     from feast import FeatureService  # noqa: PLC0415
 
     from feature_repo.client import open_store, training_rows  # noqa: PLC0415
-    from feature_repo.contract_view import feature_view  # noqa: PLC0415
     from feature_repo.entities import PATIENT  # noqa: PLC0415
+    from feature_repo.views import feature_view  # noqa: PLC0415
 
     views = [feature_view(contract) for contract in contracts]
     store = open_store(home)
@@ -100,8 +100,8 @@ def named(home: Path, contracts: tuple[Contract, ...], patients: int) -> dict[st
     from feast import FeatureService  # noqa: PLC0415
 
     from feature_repo.client import open_store, training_rows  # noqa: PLC0415
-    from feature_repo.contract_view import feature_view  # noqa: PLC0415
     from feature_repo.entities import PATIENT  # noqa: PLC0415
+    from feature_repo.views import feature_view  # noqa: PLC0415
 
     views = [feature_view(contract) for contract in contracts]
     store = open_store(home)
@@ -125,8 +125,8 @@ def duckdb(home: Path, contracts: tuple[Contract, ...], patients: int) -> dict[s
     """Pull all columns through Feast's DuckDB store, created times respected."""
     from feast import FeatureStore, FeatureView, FileSource, RepoConfig  # noqa: PLC0415
 
-    from feature_repo.contract_view import feature_view  # noqa: PLC0415
     from feature_repo.entities import PATIENT  # noqa: PLC0415
+    from feature_repo.views import feature_view  # noqa: PLC0415
 
     def view(contract: Contract) -> FeatureView:
         # DuckDB would download an extension to read Delta itself.

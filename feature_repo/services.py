@@ -7,8 +7,7 @@ columns that are known at the index event.
 from feast import FeatureService
 
 from assets.store.catalog import service_contracts, services
-from feature_repo.contract_view import served
-from feature_repo.views import VIEWS
+from feature_repo.views import VIEWS, served
 
 
 def _service(name: str, modalities: tuple[str, ...]) -> FeatureService:

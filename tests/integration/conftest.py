@@ -118,8 +118,8 @@ def new_clinic(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Clinic]
     from feast.on_demand_feature_view import on_demand_feature_view  # noqa: PLC0415
     from feast.types import Float64  # noqa: PLC0415
 
-    from feature_repo.contract_view import feature_view  # noqa: PLC0415
     from feature_repo.entities import PATIENT  # noqa: PLC0415
+    from feature_repo.views import feature_view  # noqa: PLC0415
 
     blood, marrow = map(feature_view, CONTRACTS.values())
     marrow.ttl = TTL

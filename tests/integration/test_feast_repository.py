@@ -14,10 +14,9 @@ from assets.clinical.contract import clinical_contract
 from assets.genomics.fusion import reader as fusion
 from assets.store.catalog import service_contracts, services
 from feature_repo.client import REPOSITORY, apply, open_store, training_rows
-from feature_repo.contract_view import feature_view
 from feature_repo.dtypes import polars_type
 from feature_repo.services import SERVICES
-from feature_repo.views import VIEWS
+from feature_repo.views import VIEWS, feature_view
 from oncoframe.contracts import KEY_COLUMNS, PROVENANCE_COLUMNS, WITHDRAWN, Contract, Feature, Known
 from oncoframe.errors import ContractViolation
 from oncoframe.lake import Lake

@@ -10,8 +10,8 @@ import xgboost
 from feast import FeatureService
 
 from feature_repo.client import open_store, training_rows
-from feature_repo.contract_view import feature_view
 from feature_repo.entities import PATIENT
+from feature_repo.views import feature_view
 from ml.frames.expand import expand
 from ml.frames.frame import Frame, FrameColumn, Sidecar
 from ml.registry.tracker import mlflow
