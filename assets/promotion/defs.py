@@ -45,8 +45,7 @@ def _candidate(study: Study) -> dg.AssetsDefinition:
         lake: dg.ResourceParam[Lake],
     ) -> dg.MaterializeResult[None]:
         # MLflow takes seconds to load, which a run without models does not spend.
-        from assets.promotion.candidates import propose  # noqa: PLC0415
-        from assets.promotion.tables import challenge_table  # noqa: PLC0415
+        from assets.promotion.candidates import challenge_table, propose  # noqa: PLC0415
 
         made = propose(
             study.name,
@@ -138,7 +137,7 @@ def _alias_check(study: Study) -> dg.AssetChecksDefinition:
 
 def _told(found: Any) -> dict[str, Any]:
     """What the Dagster UI shows of a review, also of one that was refused."""
-    from assets.promotion.tables import challenge_table, conditions_table  # noqa: PLC0415
+    from assets.promotion.candidates import challenge_table, conditions_table  # noqa: PLC0415
 
     return {
         "candidate": found.candidate.label,
