@@ -15,21 +15,46 @@ from typing import Any
 import polars as pl
 import pysam
 
-from assets.importers.contigs import CONTIGS
+#: Contig -> length in bases of GRCh37 (GRC, assembly GCA_000001405.1; MT is the rCRS) and of GRCh38
+#: (GCA_000001405.15), in the order of a VCF.
+_LENGTHS = {
+    "1": (249_250_621, 248_956_422),
+    "2": (243_199_373, 242_193_529),
+    "3": (198_022_430, 198_295_559),
+    "4": (191_154_276, 190_214_555),
+    "5": (180_915_260, 181_538_259),
+    "6": (171_115_067, 170_805_979),
+    "7": (159_138_663, 159_345_973),
+    "8": (146_364_022, 145_138_636),
+    "9": (141_213_431, 138_394_717),
+    "10": (135_534_747, 133_797_422),
+    "11": (135_006_516, 135_086_622),
+    "12": (133_851_895, 133_275_309),
+    "13": (115_169_878, 114_364_328),
+    "14": (107_349_540, 107_043_718),
+    "15": (102_531_392, 101_991_189),
+    "16": (90_354_753, 90_338_345),
+    "17": (81_195_210, 83_257_441),
+    "18": (78_077_248, 80_373_285),
+    "19": (59_128_983, 58_617_616),
+    "20": (63_025_520, 64_444_167),
+    "21": (48_129_895, 46_709_983),
+    "22": (51_304_566, 50_818_468),
+    "X": (155_270_560, 156_040_895),
+    "Y": (59_373_566, 57_227_415),
+    "MT": (16_569, 16_569),
+}
+#: Build -> its contigs -> length.
+CONTIGS = {
+    build: {contig: lengths[number] for contig, lengths in _LENGTHS.items()}
+    for number, build in enumerate(("GRCh37", "GRCh38"))
+}
 
 #: Fields of the CSQ annotation, in order, with the names of Ensembl VEP.
 CSQ_FIELDS = (
-    "Allele",
-    "Consequence",
-    "SYMBOL",
-    "Gene",
-    "HGVSc",
-    "HGVSp",
-    "BIOTYPE",
-    "Existing_variation",
-    "SIFT",
-    "PolyPhen",
-)
+    "Allele", "Consequence", "SYMBOL", "Gene", "HGVSc", "HGVSp", "BIOTYPE", "Existing_variation",
+    "SIFT", "PolyPhen",
+)  # fmt: skip
 
 #: Columns of a call: position (1-based), alleles, reads of the caller whose counts are taken, the
 #: same per caller, whether a matched normal was missing, and the CSQ annotation. Null: not known.
@@ -112,7 +137,7 @@ def write_vcf(
     source
         What the calls come from, for the header.
     build
-        Genome build of the positions, one of :data:`~assets.importers.contigs.CONTIGS`.
+        Genome build of the positions, one of :data:`~assets.importers.writers.CONTIGS`.
 
     Notes
     -----

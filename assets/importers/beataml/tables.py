@@ -14,8 +14,7 @@ from pathlib import Path
 import fastexcel
 import polars as pl
 
-from assets.importers.contigs import GRCH37_CONTIGS
-from assets.importers.writers import CALL_SCHEMA, CSQ_FIELDS
+from assets.importers.writers import CALL_SCHEMA, CONTIGS, CSQ_FIELDS
 from oncoframe.errors import FileMissing, ImpossibleValue, WrongFormat
 
 SHEET = "summary"
@@ -124,7 +123,7 @@ def read_calls(table: Path) -> pl.DataFrame:
     text = _read_text(table)
     _require(text.columns, list(_CALL_COLUMNS), table)
     calls = _typed(text.select(list(_CALL_COLUMNS)), _CALL_COLUMNS, table)
-    length = pl.col("seqnames").replace_strict(GRCH37_CONTIGS, default=0)
+    length = pl.col("seqnames").replace_strict(CONTIGS["GRCh37"], default=0)
     possible = (
         pl.col("pos_start").is_between(1, length)
         & pl.col("ref").str.contains("^[ACGTN]+$")
@@ -185,7 +184,7 @@ def variants(calls: pl.DataFrame) -> pl.DataFrame:
 
 def _contig_order() -> pl.Expr:
     return pl.col("chrom").replace_strict(
-        {contig: order for order, contig in enumerate(GRCH37_CONTIGS)}
+        {contig: order for order, contig in enumerate(CONTIGS["GRCh37"])}
     )
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import polars as pl
 
 from assets.expression.layouts import Unit
-from assets.importers.contigs import CONTIGS
 from assets.importers.matrix import tables as matrix_tables
 from assets.importers.tables import find_file
 from assets.importers.tcga.calls import Calls, maf_calls, read_maf
@@ -22,6 +21,7 @@ from assets.importers.tcga.tables import (
     read_clinical,
     read_segments,
 )
+from assets.importers.writers import CONTIGS
 from oncoframe.errors import FileMissing, WrongFormat
 from oncoframe.reference.builds import build_in_text, normalise_build
 

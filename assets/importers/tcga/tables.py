@@ -11,10 +11,9 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.importers.contigs import CONTIGS
 from assets.importers.tables import read_table, require
 from assets.importers.tcga.samples import parse_barcode
-from assets.importers.writers import SEGMENT_SCHEMA
+from assets.importers.writers import CONTIGS, SEGMENT_SCHEMA
 from oncoframe.errors import ImpossibleValue, WrongFormat
 from oncoframe.reference.builds import chromosome_names
 from oncoframe.textfiles import read_table as read_text

@@ -13,7 +13,7 @@ from assets.genomics.annotation.consequences import SEVERITY
 from assets.genomics.cnv.reader import extract as copy_numbers
 from assets.genomics.snv.reader import extract
 from assets.importers.layout import LabelSource
-from assets.importers.tcga.annotation import CONSEQUENCES, UNKNOWN_CONSEQUENCE
+from assets.importers.tcga.calls import CONSEQUENCES, UNKNOWN_CONSEQUENCE
 from assets.importers.tcga.cohort import import_tcga_maf
 from assets.importers.tcga.download import Files
 from assets.importers.tcga.samples import choose, parse_barcode
