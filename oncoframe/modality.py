@@ -62,8 +62,8 @@ class ModalitySpec:
         Block -> what a gap in it most likely is in a performed assay, for every block of the
         contract. None: nobody knows, the model's imputer decides.
     simulate
-        Module with ``file_of`` and ``write_assay``, see :mod:`assets.simulate.assay`; loaded only
-        to simulate. None: a synthetic specimen has no such file.
+        Module with ``file_of`` and ``write_assay``, see :mod:`assets.simulate.landing_zone`; loaded
+        only to simulate. None: a synthetic specimen has no such file.
     inspect
         Module whose ``inspect`` shows a file on the command line, see
         :mod:`orchestration.cli.extract`; None: features and account of the extraction.

@@ -43,7 +43,7 @@ class Segment:
 
 
 def file_of(site: Site) -> tuple[str, str]:
-    """Tool and file name, see :mod:`assets.simulate.assay`."""
+    """Tool and file name, see :mod:`assets.simulate.landing_zone`."""
     del site
     return "cnvkit", "call.cns"
 

@@ -66,7 +66,7 @@ class FusionCall:
 
 
 def file_of(site: Site) -> tuple[str, str]:
-    """Tool and file name, see :mod:`assets.simulate.assay`."""
+    """Tool and file name, see :mod:`assets.simulate.landing_zone`."""
     if site.fusion_tool == "star-fusion":
         return site.fusion_tool, "star-fusion.fusion_predictions.tsv"
     return site.fusion_tool, "arriba.fusions.tsv"

@@ -11,12 +11,13 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import Protocol, cast
 
 import polars as pl
 
 from assets.landing.samplesheet import SAMPLESHEET, write_samplesheet
-from assets.simulate.assay import simulator
 from assets.simulate.clinical import (
     DIAGNOSIS_COLUMNS,
     PATIENT_COLUMNS,
@@ -26,10 +27,35 @@ from assets.simulate.clinical import (
 from assets.simulate.corrupt import choose, damage
 from assets.simulate.ct_files import choose_ct, write_ct
 from assets.simulate.design import make_plan
-from assets.simulate.patient import Specimen, SyntheticPatient, draw_patient
+from assets.simulate.patient import Site, Specimen, SyntheticPatient, draw_patient
 from assets.simulate.truth import TRUTH, truth_document, write_truth
 from oncoframe.contracts import Status
 from oncoframe.errors import SettingsError
+from oncoframe.modalities import spec
+
+
+class Simulator(Protocol):
+    """A module that writes the files of one assay; the same seed gives the same bytes."""
+
+    def file_of(self, site: Site) -> tuple[str, str]:
+        """Tool of a hospital, and what follows the patient in the name of its file."""
+        ...
+
+    def write_assay(
+        self, path: Path, seed: int, patient: SyntheticPatient, specimen: Specimen
+    ) -> None:
+        """Write the file of a specimen, and the folder that it lies in."""
+        ...
+
+
+def simulator(modality: str) -> Simulator:
+    """Hook of a modality, loaded now."""
+    module = spec(modality).simulate
+    if module is None:
+        msg = f"{modality} names no simulator"
+        raise ValueError(msg)
+    return cast("Simulator", import_module(module))
+
 
 REFERENCE_BUILD = "GRCh38"
 _PATIENTS = "patients"

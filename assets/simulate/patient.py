@@ -13,9 +13,8 @@ from enum import IntEnum
 import numpy as np
 
 from assets.simulate import catalogue
-from assets.simulate.catalogue import LOOKALIKE_SHARE, Entity, Variant
+from assets.simulate.catalogue import LOOKALIKE_SHARE, Entity, Variant, draw_variant
 from assets.simulate.design import Plan, patient_stream
-from assets.simulate.scatter import draw_variant
 from oncoframe.contracts import Modality, Status
 from oncoframe.modalities import assays
 

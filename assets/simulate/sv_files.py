@@ -60,7 +60,7 @@ class SvCall:
 
 
 def file_of(site: Site) -> tuple[str, str]:
-    """Tool and file name, see :mod:`assets.simulate.assay`."""
+    """Tool and file name, see :mod:`assets.simulate.landing_zone`."""
     del site
     return "manta", "manta.vcf.gz"
 

@@ -28,7 +28,7 @@ ANTISENSE_SHARE = 0.03
 
 
 def file_of(site: Site) -> tuple[str, str]:
-    """Tool and file name, see :mod:`assets.simulate.assay`."""
+    """Tool and file name, see :mod:`assets.simulate.landing_zone`."""
     if site.expression_tool == "star":
         return site.expression_tool, "ReadsPerGene.out.tab"
     return site.expression_tool, "htseq.counts.txt"

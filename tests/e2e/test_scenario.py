@@ -22,7 +22,7 @@ import pytest
 
 from assets.models.verdicts import StoredVerdict, newest_verdict
 from assets.scoring.table import current_scores
-from assets.simulate import somatic
+from assets.simulate import vcf_files
 from assets.simulate.landing_zone import simulate
 from oncoframe.lake import Lake
 from orchestration.pipeline import open_instance
@@ -121,7 +121,7 @@ def clinic(tmp_path_factory, oncoframe):
     everyone = FIRST + LATER + SHIFTED
     simulate(clinic.files["old"], patients=everyone, seed=SEED)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(somatic, "MEAN_DEPTH", somatic.MEAN_DEPTH / 3)
+        patched.setattr(vcf_files, "MEAN_DEPTH", vcf_files.MEAN_DEPTH / 3)
         simulate(clinic.files["new"], patients=everyone, seed=SEED)
     return clinic
 

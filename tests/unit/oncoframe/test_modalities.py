@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from assets.simulate.assay import simulator
+from assets.simulate.landing_zone import simulator
 from oncoframe.errors import SettingsError
 from oncoframe.modalities import (
     MODULES,
