@@ -1,8 +1,9 @@
 """What a page is made of: sections of sentences, facts, tables and figures.
 
-values -> cells as text -> Section -> ml.report.page
+values -> cells as text -> Section ... -> templates/page.html.jinja -> one self-contained file
 
-Text only; HTML is made, and escaped, by the templates.
+Text only; HTML is made, and escaped, by the templates. Nothing is loaded from elsewhere, and no
+script is needed.
 """
 
 import base64
@@ -10,10 +11,13 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
 from math import isfinite
 from typing import Literal
 
 import matplotlib as mpl
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 #: What stands where a number is not known.
@@ -185,3 +189,54 @@ def percent(value: float | None, digits: int = 0) -> str:
 def whole(value: float | None) -> str:
     """A count, with a thin space between thousands."""
     return NONE if value is None else f"{int(value):,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+@dataclass(frozen=True)
+class Page:
+    """One HTML file.
+
+    Parameters
+    ----------
+    title
+        Of the window.
+    heading, subheading
+        Above all.
+    header
+        What it is about, in names and values.
+    headline
+        Large numbers at the top: name, value, small print.
+    warnings
+        Below the header.
+    sections
+        In order; the table of contents is made of them.
+    """
+
+    title: str
+    heading: str
+    subheading: str
+    header: FactList
+    headline: tuple[tuple[str, str, str], ...]
+    warnings: tuple[str, ...]
+    sections: tuple[Section, ...]
+
+
+def render(page: Page) -> str:
+    """HTML of a page."""
+    style = files("ml.report").joinpath("templates/page.css").read_text(encoding="utf-8")
+    return _templates().get_template("page.html.jinja").render(page=page, style=style)
+
+
+def present(sections: Sequence[Section | None]) -> tuple[Section, ...]:
+    """Those sections that there are."""
+    return tuple(section for section in sections if section is not None)
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(
+        loader=PackageLoader("ml.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

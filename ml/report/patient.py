@@ -17,15 +17,16 @@ from ml.report.blocks import (
     NONE,
     Block,
     FactList,
+    Page,
     Section,
     Table,
     Text,
     number,
     percent,
+    render,
     signed,
     whole,
 )
-from ml.report.page import Page, render
 from ml.report.patient_facts import Case, CaseReason, open_case
 from ml.report.reasons import force_picture
 from ml.report.study import frame_dictionary, frame_sidecar

@@ -10,11 +10,10 @@ from typing import Any
 
 import polars as pl
 
-from ml.report.blocks import FactList, Section, Table, Text, number, percent
+from ml.report.blocks import FactList, Page, Section, Table, Text, number, percent, present, render
 from ml.report.cohort import cohort_section, subgroup_section
 from ml.report.facts import METRIC_NAMES, facts, row_of
 from ml.report.limits import limits_section
-from ml.report.page import Page, present, render
 from ml.report.performance import (
     calibration_section,
     classes_section,

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from ml.report.blocks import Table
-from ml.report.page import render
+from ml.report.blocks import Table, render
 from ml.report.patient import patient_page, warnings
 from ml.report.patient_facts import Answer, Case, CaseReason, Unusual
 from ml.report.study import frame_dictionary, frame_sidecar
