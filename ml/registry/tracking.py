@@ -25,12 +25,12 @@ from ml.training.artifacts import write_model, write_survival, write_training
 from ml.training.results import (
     ModelResult,
     TrainingResult,
+    Trial,
     flat_metrics,
     plan_in_words,
     plan_numbers,
 )
 from ml.training.survival import SurvivalResult
-from ml.training.trials import Trial
 
 #: What a saved model needs to be loaded, and to be asked.
 _REQUIREMENTS = ("lightgbm", "numpy", "oncoframe", "pandas", "scikit-learn", "skops", "xgboost")

@@ -37,8 +37,7 @@ from ml.training.procedure import (
     learn_from_inner,
     predict_out_of_fold,
 )
-from ml.training.results import Judged, ModelResult, Permuted, TrainingResult
-from ml.training.trials import Found
+from ml.training.results import Found, Judged, ModelResult, Permuted, TrainingResult
 
 #: Called with (models fitted, models in all, what is being fitted).
 Progress = Callable[[int, int, str], None]

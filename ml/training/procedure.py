@@ -25,7 +25,7 @@ from ml.pipelines.inner_folds import aligned_probabilities, out_of_fold_within
 from ml.pipelines.recipes import SPACES, Input, build_recipe, starting_settings
 from ml.study.modelling import Calibration, Conformal, Recipe
 from ml.training.folds import Fold, FoldDone, Folds, check_patients, cross_validate
-from ml.training.trials import Found
+from ml.training.results import Found
 
 #: Repeat of the cross-validation in which calibration, sets and explanations are judged: they cost
 #: an inner cross-validation per fold, and every patient is tested in it once.

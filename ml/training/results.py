@@ -1,12 +1,13 @@
 """What a training found: models with their metrics, and what compares and checks them.
 
+    ml.training.search -> Trial, Found, without the library that searched
     ml.training.classification -> ModelResult, TrainingResult -> ml.registry, command line, report
 
 Values only. Everything here is of out-of-fold predictions, except where it says all patients.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
@@ -24,7 +25,43 @@ from ml.serving.model import ServedModel
 from ml.study.definition import Study
 from ml.study.modelling import Recipe
 from ml.training.folds import Folds
-from ml.training.trials import Trial
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One setting that was tried.
+
+    Parameters
+    ----------
+    where
+        Which search it belongs to.
+    number
+        From 0, which is the recipe as it is.
+    settings
+        What was changed.
+    value
+        The objective; of the folds seen, where the trial was given up.
+    state
+        ``complete`` or ``pruned``.
+    seconds
+        Wall-clock time.
+    """
+
+    where: str
+    number: int
+    settings: Mapping[str, Any]
+    value: float
+    state: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Found:
+    """Settings of the best trial, and all trials; without a search neither."""
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    trials: tuple[Trial, ...] = ()
+
 
 #: Metric that decides which model is best: a rare entity counts as much as a common one.
 DECIDES = "macro_f1"

@@ -22,7 +22,7 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss
 from ml.pipelines.inner_folds import aligned_probabilities, draw_by_class, spread
 from ml.pipelines.recipes import Space
 from ml.study.modelling import Search
-from ml.training.trials import Found, Trial
+from ml.training.results import Found, Trial
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
