@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import polars as pl
 
 from ml.frames.frame import KEY_COLUMNS, Frame
@@ -130,25 +129,6 @@ def expand(frame: Frame, columns: Sequence[str] | None = None) -> pl.DataFrame:
             "two columns would get one name", where=frame.sidecar.frame_id, got=", ".join(twice)
         )
     return pl.DataFrame(made)
-
-
-def expand_pandas(frame: Frame, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """As :func:`expand`, in pandas and in domain names; NaN where a number is not known.
-
-    Raises
-    ------
-    StudyError
-        As :func:`expand`.
-    """
-    keys = frame.rows.select(KEY_COLUMNS).to_pandas()
-    parts = [keys]
-    for name in chosen(frame, columns):
-        if frame.sidecar.columns[name].kind == "block":
-            block = expand_block(frame, name)
-            parts.append(pd.DataFrame(block.values, columns=block.names, copy=False))
-        else:
-            parts.append(frame.rows[name].alias(decode(name)).to_pandas().to_frame())
-    return pd.concat(parts, axis="columns")
 
 
 def expand_matrix(frame: Frame, columns: Sequence[str] | None = None) -> ExpandedBlock:

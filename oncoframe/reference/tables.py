@@ -1,6 +1,6 @@
 """Genes and cytogenetic bands of one build, and what lies at a place.
 
-    Reference(build, version, genes, bands) -> genes_at, bands_at, symbols_of
+    Reference(build, version, genes, bands) -> genes_at, bands_of, symbols_of
 
 Pure tables; reading annotation files is in ``load.py``, which reference a process uses in
 ``active.py``. Positions are 1-based and closed, chromosomes without ``chr``.
@@ -84,10 +84,6 @@ class Reference:
     def _band_rows(self) -> dict[str, pl.DataFrame]:
         return _by_chromosome(self.bands)
 
-    def genes_of(self, chrom: str) -> pl.DataFrame:
-        """Genes of a chromosome, by start; without rows for a contig that has none."""
-        return self._gene_rows.get(chrom, self.genes.clear())
-
     def bands_of(self, chrom: str) -> pl.DataFrame:
         """Bands of a chromosome, from the end of its short arm; without rows for other contigs."""
         return self._band_rows.get(chrom, self.bands.clear())
@@ -117,13 +113,23 @@ class Reference:
         ``row`` (position of the place) and the columns of :attr:`genes`, by row; among the genes
         of a place protein-coding ones first, then by start. A place without a gene has no row.
         """
-        return self._at(places, self._gene_rows, self.genes).sort(
+        found = [self.genes.clear().insert_column(0, pl.Series("row", [], pl.Int64))]
+        indexed = places.select("chrom", "start", "end").with_row_index("row")
+        for (chrom,), group in indexed.group_by("chrom", maintain_order=True):
+            genes = self._gene_rows.get(str(chrom))
+            if genes is None:
+                continue
+            query, interval = overlapping_pairs(
+                genes["start"].to_numpy(),
+                genes["end"].to_numpy(),
+                group["start"].to_numpy(),
+                group["end"].to_numpy(),
+            )
+            at = pl.Series("row", group["row"].to_numpy()[query], pl.Int64)
+            found.append(genes[interval].insert_column(0, at))
+        return pl.concat(found).sort(
             "row", pl.col("biotype") != "protein_coding", "start", maintain_order=True
         )
-
-    def bands_at(self, places: pl.DataFrame) -> pl.DataFrame:
-        """Bands that overlap each place: ``row`` and the columns of :attr:`bands`, by row."""
-        return self._at(places, self._band_rows, self.bands).sort("row", "start")
 
     def symbols_of(self, names: pl.Series) -> pl.Series:
         """HGNC symbol of each name, null for one that is not in this annotation.
@@ -137,13 +143,6 @@ class Reference:
         found = asked.join(self._names, on="name", how="left", maintain_order="left")
         return found["symbol"].alias(names.name)
 
-    def ensembl_ids_of(self, symbols: pl.Series) -> pl.Series:
-        """Ensembl gene id of each symbol, null for one that has none here."""
-        ids = self.genes.select(pl.col("symbol").alias("name"), "ensembl_id")
-        asked = pl.DataFrame({"name": symbols.cast(pl.String)})
-        found = asked.join(ids, on="name", how="left", maintain_order="left")
-        return found["ensembl_id"].alias(symbols.name)
-
     @cached_property
     def _names(self) -> pl.DataFrame:
         """Every name of a gene (``name``) beside its symbol; a current name before a former one."""
@@ -154,25 +153,6 @@ class Reference:
             {"name": list(former), "symbol": list(former.values())}, schema=own.schema
         ).filter(pl.col("symbol").is_in(own["symbol"].implode()))
         return pl.concat([own, ids, renamed]).unique("name", keep="first", maintain_order=True)
-
-    def _at(
-        self, places: pl.DataFrame, rows: dict[str, pl.DataFrame], empty: pl.DataFrame
-    ) -> pl.DataFrame:
-        found = [empty.clear().insert_column(0, pl.Series("row", [], pl.Int64))]
-        indexed = places.select("chrom", "start", "end").with_row_index("row")
-        for (chrom,), group in indexed.group_by("chrom", maintain_order=True):
-            table = rows.get(str(chrom))
-            if table is None:
-                continue
-            query, interval = overlapping_pairs(
-                table["start"].to_numpy(),
-                table["end"].to_numpy(),
-                group["start"].to_numpy(),
-                group["end"].to_numpy(),
-            )
-            at = pl.Series("row", group["row"].to_numpy()[query], pl.Int64)
-            found.append(table[interval].insert_column(0, at))
-        return pl.concat(found)
 
 
 def with_bands(genes: pl.DataFrame, bands: pl.DataFrame) -> pl.DataFrame:

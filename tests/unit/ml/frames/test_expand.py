@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.frames.expand import expand, expand_matrix, expand_pandas, vector_matrix, write_expanded
+from ml.frames.expand import expand, expand_matrix, vector_matrix, write_expanded
 from ml.frames.frame import Frame, FrameColumn, Sidecar
 from oncoframe.errors import StudyError
 from oncoframe.names import decode, encode
@@ -71,14 +71,12 @@ def test_expand__values_stand_under_their_names(frame):
 
 
 def test_expand__every_form_says_the_same(frame):
-    """A plot from pandas and a model from the matrix must not disagree."""
-    polars, pandas, matrix = expand(frame), expand_pandas(frame), expand_matrix(frame)
+    """A table and a model's matrix must not disagree."""
+    polars, matrix = expand(frame), expand_matrix(frame)
 
-    assert list(pandas.columns[3:]) == [decode(name) for name in polars.columns[3:]]
     assert matrix.names == [decode(name) for name in polars.columns[3:-1]]
     numbers = polars[:, 3:-1].cast(pl.Float32).fill_null(np.nan).to_numpy()
     np.testing.assert_array_equal(matrix.values, numbers)
-    np.testing.assert_array_equal(pandas.iloc[:, 3:-1].to_numpy(np.float32), numbers)
 
 
 def test_expand__keeps_the_columns_that_are_asked_for(frame):
