@@ -8,15 +8,17 @@ A row counts if it was true by the as-of time and known by the known-by time. Of
 count, the latest event wins, and of that event the latest correction; an event whose latest
 correction takes it back counts no more. Rows that tie on both clocks are told apart by their run.
 Feature store, frames, guards, diff, explain and publishing ask here; nobody else sorts by clocks.
+Times that people give are in UTC unless they name a zone.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
 
 from oncoframe.contracts import UTC_TIME, WITHDRAWN
+from oncoframe.errors import SettingsError
 from oncoframe.lake import Lake
 
 #: When a value became true, when it was learned, and by which run: one run writes a patient's event
@@ -244,3 +246,27 @@ def _take(chosen: pl.DataFrame, needed: pl.Series, positions: pl.Series) -> pl.D
     where = pl.Series(np.searchsorted(needed.to_numpy(), positions.fill_null(0).to_numpy()))
     where = pl.select(pl.when(positions.is_not_null()).then(where)).to_series()
     return chosen.select(pl.all().gather(where))
+
+
+def utc_time(given: datetime | str, *, where: str) -> datetime:
+    """Time with a zone.
+
+    Parameters
+    ----------
+    given
+        ``2024-03-31``, ``2024-03-31T12:00+02:00``, or a time; UTC unless it names a zone.
+    where
+        Option or argument it was given for.
+
+    Raises
+    ------
+    SettingsError
+        If the text is no time in ISO format.
+    """
+    try:
+        time = datetime.fromisoformat(given) if isinstance(given, str) else given
+    except ValueError as error:
+        raise SettingsError(
+            "not a time", where=where, expected="ISO format, such as 2024-03-31"
+        ) from error
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -26,10 +26,10 @@ from assets.training.training_frame import TrainingFrame, read_training_frame
 from feature_repo.client import open_store
 from ml.study.definition import load_study, study_names
 from oncoframe import ledger
-from oncoframe.clock import utc_time
 from oncoframe.errors import SettingsError
 from oncoframe.lake import Lake
 from oncoframe.modalities import feature_contracts
+from oncoframe.point_in_time import utc_time
 from orchestration.frames import build_frame, rebuild_frame
 from orchestration.settings import Settings
 

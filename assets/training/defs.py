@@ -12,8 +12,8 @@ from assets.store.catalog import service_contracts
 from assets.training.data_version import version_of_frame
 from assets.training.frames import FrameRequest
 from ml.study.definition import Study, load_study, study_names
-from oncoframe.clock import utc_time
 from oncoframe.lake import Lake
+from oncoframe.point_in_time import utc_time
 from orchestration.frames import build_frame
 from orchestration.groups import SCIENCE_OWNERS, group
 from orchestration.settings import Settings

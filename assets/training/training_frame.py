@@ -20,7 +20,7 @@ from ml.frames.design_matrix import DesignMatrix, design_matrix
 from ml.frames.expand import chosen
 from ml.frames.expand import expand as expanded
 from ml.frames.frame import KEY_COLUMNS, Frame, read_frame
-from oncoframe.clock import utc_time
+from oncoframe.point_in_time import utc_time
 
 #: What :attr:`TrainingFrame.columns` says of a column.
 _MEANINGS = ("modality", "feature", "unit", "description", "known", "kind")

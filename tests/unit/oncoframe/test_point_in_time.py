@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from oncoframe.contracts import UTC_TIME, WITHDRAWN
+from oncoframe.errors import SettingsError
 from oncoframe.point_in_time import (
     AS_OF,
     CREATED_TIME,
@@ -21,6 +22,7 @@ from oncoframe.point_in_time import (
     latest_known_rows,
     latest_rows,
     take_rows,
+    utc_time,
 )
 
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
@@ -231,3 +233,17 @@ def test_take_rows__do_not_copy_what_is_already_in_order():
 
     before, after = (part["vector"].to_arrow().values.buffers()[1] for part in (frame, got))
     assert before.address == after.address
+
+
+@pytest.mark.parametrize(
+    ("said", "hour"),
+    [("2024-03-31", 0), ("2024-03-31T12:00+02:00", 10), (datetime(2024, 3, 31, 5), 5)],  # noqa: DTZ001
+)
+def test_utc_time__is_utc_unless_a_zone_is_named(said, hour):
+    """The clock of the machine decides nothing."""
+    assert utc_time(said, where="as_of") == datetime(2024, 3, 31, hour, tzinfo=UTC)
+
+
+def test_utc_time__says_what_a_time_looks_like():
+    with pytest.raises(SettingsError, match="as_of: not a time; expected ISO format"):
+        utc_time("soon", where="as_of")
