@@ -24,13 +24,16 @@ from orchestration.settings import Settings
 from orchestration.studies.champions import champion_of, no_champion, scored_studies
 from orchestration.studies.retraining import (
     JOB,
+    PROPOSED,
     REASON_TAG,
+    SCORED,
+    SCORING_CHECKS,
     STUDY_TAG,
+    TRAINED,
     Retraining,
     data_version_now,
     done_before,
 )
-from orchestration.studies.steps import PROPOSED, SCORED, SCORING_CHECKS, TRAINED
 
 if TYPE_CHECKING:
     from ml.registry.model_version import ModelVersion

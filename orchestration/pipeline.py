@@ -23,6 +23,7 @@ import dagster as dg
 from assets.biomarkers.contract import CONTRACT as BIOMARKERS
 from assets.clinical.publish import COHORT, FEATURES, LABELS
 from assets.landing import intake
+from oncoframe.errors import StudyError
 from oncoframe.lake import Lake
 from oncoframe.ledger import Outcome
 from oncoframe.modalities import assays, spec
@@ -36,13 +37,24 @@ from orchestration.patients.landing_zone import open_zone
 from orchestration.patients.references import prepare_references
 from orchestration.progress import Progress
 from orchestration.settings import Settings
-from orchestration.studies.retraining import BY_HAND, data_version_now, retrained, training_tags
+from orchestration.studies.champions import champion_of, no_champion, scored_studies
+from orchestration.studies.retraining import (
+    BY_HAND,
+    REASON_TAG,
+    SCORED,
+    STUDY_TAG,
+    data_version_now,
+    retrained,
+    training_tags,
+)
 
 #: Dagster's own console log; progress bars and ledger say the same to people.
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 #: Makes the definitions of a home, with a place to show progress.
 Build = Callable[[Settings, Progress], dg.Definitions]
 _DONE = (Outcome.OK, Outcome.NOT_PERFORMED)
+#: What ``score --json`` says of the scores, beside the waiting times.
+_TOLD = ("champion", "frame_id", "scored", "unchanged", "withdrawn", "abstained")
 
 
 @dataclass(frozen=True)
@@ -160,6 +172,37 @@ class Pipeline:
         )
         summary: dict[str, Any] = model.metadata["result"].value  # type: ignore[assignment]
         return {**summary, "report": report.metadata["html"].value}
+
+    def score(self, study: str) -> dict[str, Any]:
+        """Score everyone who changed and judge drift; returns what ``score --json`` prints.
+
+        Raises
+        ------
+        StudyError
+            If the study has no champion, or predicts no classes.
+        """
+        if study not in scored_studies():
+            raise StudyError(
+                f"study {study} predicts no classes that a patient could be scored with",
+                expected=f"one of {', '.join(scored_studies())}",
+            )
+        if champion_of(self.settings, study) is None:
+            raise StudyError(no_champion(study))
+        keys = [dg.AssetKey([kind, study]) for kind in SCORED]
+        result = self.materialize(keys, tags={STUDY_TAG: study, REASON_TAG: BY_HAND})
+        scores, drift = (
+            result.asset_materializations_for_node(key.to_python_identifier())[0].metadata
+            for key in keys[1:]
+        )
+        waits = {name: entry.value for name, entry in scores.items() if name.endswith("_s")}
+        return {
+            "study": study,
+            **{name: scores[name].value for name in _TOLD},
+            **waits,
+            "drifted": drift["drifted"].value,
+            "verdict": drift["verdict"].value,
+            "html": str(drift["html"].value),
+        }
 
     def build_frame(
         self, study: str, *, as_of: str | None = None, modalities: Sequence[str] | None = None

@@ -54,11 +54,7 @@ def build(
 
 
 @commands.command()
-def show(
-    frame_id: FrameId,
-    home: Home = None,
-    as_json: AsJson = False,
-) -> None:
+def show(frame_id: FrameId, home: Home = None, as_json: AsJson = False) -> None:
     """Show what a frame holds, who was left out, and why.
 
     Example: oncoframe frame show 3f2a9c0d1e4b5a67

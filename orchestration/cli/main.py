@@ -13,8 +13,7 @@ from typing import Annotated
 
 import typer
 
-from orchestration.cli import biomarkers, data, drift, extract, registry, report, score, studies
-from orchestration.cli import lineage as explain
+from orchestration.cli import biomarkers, data, drift, extract, registry, studies
 from orchestration.cli.output import AsJson, Home, command
 from orchestration.settings import PROJECT, Settings
 
@@ -31,11 +30,8 @@ app = typer.Typer(
 app.add_typer(data.commands)
 app.add_typer(extract.commands)
 app.add_typer(studies.commands)
-app.add_typer(report.commands)
 app.add_typer(registry.commands)
 app.add_typer(drift.commands)
-app.add_typer(score.commands)
-app.add_typer(explain.commands)
 app.add_typer(biomarkers.commands, name="biomarkers")
 
 

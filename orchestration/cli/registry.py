@@ -33,8 +33,7 @@ def promote(
     accept_suspects: Annotated[
         bool,
         typer.Option(
-            "--accept-suspects",
-            help="The columns suspected to leak the label define their class.",
+            "--accept-suspects", help="The columns suspected to leak the label define their class."
         ),
     ] = False,
     home: Home = None,
@@ -61,11 +60,7 @@ def promote(
 
 @commands.command()
 def rollback(
-    study: StudyName,
-    approver: Approver,
-    reason: Reason,
-    home: Home = None,
-    as_json: AsJson = False,
+    study: StudyName, approver: Approver, reason: Reason, home: Home = None, as_json: AsJson = False
 ) -> None:
     """Make the previous champion of a study champion again; once more undoes it.
 

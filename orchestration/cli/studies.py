@@ -1,15 +1,24 @@
-"""Commands on studies: frame (see ``frames.py``), train.
+"""Commands on studies: frame (see ``frames.py``), train, report, score.
 
-feature tables -> frame build -> train -> report
+feature tables -> frame build -> train -> report; champion, patients -> score -> time to answer
 """
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
+import oncoframe as of
+from oncoframe.lake import Lake
 from orchestration.cli import frames
 from orchestration.cli.output import AsJson, Home, command, table
 from orchestration.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 
 commands = typer.Typer()
 commands.add_typer(frames.commands, name="frame")
@@ -67,3 +76,75 @@ def check_sentences(result: dict[str, Any]) -> list[str]:
         name = f"Shuffled labels, {row['modalities']}"
         said.append(f"{name}: AUROC {area:.3f} [{low:.3f}, {high:.3f}], {chance}")
     return said
+
+
+@commands.command()
+def report(
+    study: StudyName,
+    patient: Annotated[
+        str | None, typer.Option(help="Pseudonym: the page of this patient instead.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write.", show_default="in reports of the home")
+    ] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the report of a study's newest model, or of one patient, as one HTML file.
+
+    Example: oncoframe report aml_who_class --out report.html
+    """
+    with command(as_json=as_json) as output:
+        file = of.Home(home).report(study, patient, out=out)
+        output.say(str(file))
+        output.result({"html": str(file)})
+
+
+@commands.command()
+def score(study: StudyName, home: Home = None, as_json: AsJson = False) -> None:
+    """Ask the champion about every patient whose features changed, and judge drift.
+
+    A study whose champion changed is scored anew. What schedule nightly_scores does every night.
+
+    Example: oncoframe score aml_who_class
+    """
+    from orchestration.definitions import pipeline_of
+    from orchestration.pipeline import open_instance
+
+    with command(as_json=as_json) as output:
+        settings = Settings.load(home=home)
+        with output.progress() as progress, open_instance(settings.dagster_dir) as instance:
+            result = pipeline_of(settings, instance, progress).score(study)
+        output.say(
+            f"{result['scored']} patients scored by {result['champion']}, {result['unchanged']} "
+            f"unchanged, {result['withdrawn']} taken back; {result['abstained']} of them without "
+            "an answer",
+            escape(result["verdict"][:1].upper() + result["verdict"][1:]),
+            f"Page: {escape(result['html'])}",
+        )
+        output.result(result)
+
+
+def times_to_answer(lake: Lake) -> dict[str, dict[str, float]]:
+    """Study -> how long patients waited for a score in the last 30 days."""
+    from assets.scoring.waiting import recent_time_to_answer, scored_before
+
+    waits = {study: recent_time_to_answer(lake, study) for study in scored_before(lake)}
+    return {study: waited.as_dict() for study, waited in waits.items() if waited is not None}
+
+
+def waiting_table(waits: dict[str, dict[str, float]]) -> "Table":
+    """Time from file to score by study, as people read it."""
+    heads = ["answers", "median", "90 %", "longest"]
+    shown = table("Time from file to score, last 30 days", ["study"], heads)
+    for study, waited in waits.items():
+        times = (_duration(waited[name]) for name in ("median_s", "p90_s", "max_s"))
+        shown.add_row(study, str(waited["answers"]), *times)
+    return shown
+
+
+def _duration(seconds: float) -> str:
+    for unit, name in ((_DAY_S, "d"), (_HOUR_S, "h"), (_MINUTE_S, "min")):
+        if seconds >= unit:
+            return f"{seconds / unit:.1f} {name}"
+    return f"{seconds:.0f} s"

@@ -23,9 +23,8 @@ from oncoframe.contracts import Status
 from oncoframe.errors import SettingsError
 from oncoframe.extraction import LandedFile
 from oncoframe.lake import Lake
-from orchestration.patients.copying import copy_study
 from orchestration.patients.pool import WorkerPool
-from orchestration.patients.worker import Task
+from orchestration.patients.worker import Task, copy_study
 from orchestration.progress import Progress
 from orchestration.settings import Settings
 

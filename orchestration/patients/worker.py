@@ -1,6 +1,7 @@
 """What runs in a worker process: one patient's files of one modality through the extractor.
 
     Task -> local copy -> hash -> extract -> Reading: what was read, and the typed error
+    Task -> write_copy -> Reading without features: a CT folder at intake
 
 Imported by every worker, so nothing heavy stands here: no Dagster, no Feast, no lake.
 """
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from fcntl import F_GETFL, F_SETFL, F_SETOWN, F_SETSIG, fcntl
 from multiprocessing import parent_process
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from polars.exceptions import PanicException
 
@@ -24,6 +26,9 @@ from oncoframe.extraction import LandedFile, ReadFile, signed
 from oncoframe.files import local_copy, local_sha256
 from oncoframe.modalities import extractor
 from oncoframe.reference.active import use
+
+if TYPE_CHECKING:
+    from assets.imaging.copies import Deidentification
 
 #: What workers are born with. Libraries would start a thread per core; the pool already uses every
 #: core. And Polars, out of memory, would hang for ever in the attempt to print where.
@@ -130,6 +135,23 @@ def read_patient(task: Task) -> Reading:
             errors.append(error)
     errors.sort(key=lambda error: not isinstance(error, Unavailable))
     return Reading(tuple(reads), errors[0] if errors else None)
+
+
+def copy_study(task: Task, how: "Deidentification") -> Reading:
+    """Copy the folder of the task's one file; says what was wrong with it."""
+    # Only a worker that copies a CT needs it.
+    from assets.imaging.copies import write_copy  # noqa: PLC0415
+
+    [file] = task.files
+    target = how.target(file.patient_id, file.collected_on)
+    try:
+        write_copy(file.patient_id, file.path, target, how)
+    except OncoFrameError as error:
+        return Reading(error=error)
+    except MemoryError:
+        # What filled the memory may still do so: the next patient gets a fresh process.
+        os._exit(OUT_OF_MEMORY)
+    return Reading()
 
 
 def _read(file: LandedFile) -> ReadFile:

@@ -19,8 +19,19 @@ from assets.training.data_version import data_version
 from ml.study.definition import load_study
 from oncoframe.lake import Lake
 from orchestration.studies.champions import scored_studies
-from orchestration.studies.steps import PROPOSED, TRAINED
 
+#: What training makes: first parts of the keys of the assets of a study, in order.
+TRAINED = ("training_frame", "trained_model", "report")
+#: What training again makes beyond it: a candidate, and whom its frame is held against.
+PROPOSED = ("scoring_frame", "candidate")
+#: What scoring makes.
+SCORED = ("scoring_frame", "scores", "drift_report")
+#: Checks of what scoring makes, by the first part of their asset's key.
+SCORING_CHECKS = {
+    "promotion": "alias_moved_only_by_gate",
+    "scores": "every_patient_has_a_score",
+    "drift_report": "no_drift",
+}
 #: Run tags: study, version of its data, why the run was made, drift verdict that asked for it.
 STUDY_TAG = "oncoframe/study"
 DATA_VERSION_TAG = "oncoframe/data_version"

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from assets.scoring.table import SCHEMA, TABLE
 from oncoframe.lake import Lake
 from orchestration.cli.main import app
-from orchestration.cli.score import waiting_table
+from orchestration.cli.studies import waiting_table
 from orchestration.settings import Settings
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
