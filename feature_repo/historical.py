@@ -19,13 +19,7 @@ from feature_repo.lake_source import LakeSource, LakeTable, open_table
 from oncoframe.columns import SEPARATOR
 from oncoframe.contracts import KEY_COLUMNS, WITHDRAWN
 from oncoframe.errors import StudyError
-from oncoframe.point_in_time import (
-    CLOCKS,
-    CREATED_TIME,
-    EVENT_TIME,
-    latest_known_rows,
-    take_rows,
-)
+from oncoframe.point_in_time import CLOCKS, CREATED_TIME, EVENT_TIME, latest_known_rows, take_rows
 
 
 @dataclass(frozen=True)
@@ -136,9 +130,7 @@ def _values(rows: EntityRows, request: ViewRequest, *, limit: bool, strict: bool
     if request.table.rows is None:
         return pl.DataFrame(schema=request.columns).clear(rows.table.num_rows)
     asks = rows.asks(
-        {asked: KEY_COLUMNS[key] for key, asked in request.keys.items()},
-        limit=limit,
-        strict=strict,
+        {asked: KEY_COLUMNS[key] for key, asked in request.keys.items()}, limit=limit, strict=strict
     )
     columns = [*request.keys, *CLOCKS, WITHDRAWN]
     schema = request.table.rows.collect_schema()

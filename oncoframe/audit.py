@@ -194,8 +194,7 @@ class AuditLog:
         hashes = [GENESIS, *(entry.sha256 for entry in entries)]
         if hashes[noted_seq] != noted_sha256:
             raise AuditError(
-                "the line is not the one that the head names",
-                where=f"{self.file} line {noted_seq}",
+                "the line is not the one that the head names", where=f"{self.file} line {noted_seq}"
             )
         return entries
 

@@ -248,10 +248,7 @@ class _Taken:
 def _stamped(rows: pl.DataFrame, *, run_id: str, now: datetime) -> pl.DataFrame:
     """Rows in the columns of the table; what they do not say is null."""
     schema = CONTRACT.schema()
-    said = rows.with_columns(
-        created_timestamp=pl.lit(now, dtype=UTC_TIME),
-        run_id=pl.lit(run_id),
-    )
+    said = rows.with_columns(created_timestamp=pl.lit(now, dtype=UTC_TIME), run_id=pl.lit(run_id))
     defaults = {CONTRACT.performed_column: False, WITHDRAWN: False}
     absent = [
         pl.lit(defaults.get(name), dtype).alias(name)

@@ -54,9 +54,7 @@ class _Translator(DagsterDbtTranslator):
 def _models(manifest: dict[str, Any]) -> dg.AssetsDefinition:
     @dbt_assets(manifest=manifest, name="clinical_models", dagster_dbt_translator=_Translator())
     def clinical_models(
-        context: dg.AssetExecutionContext,
-        settings: dg.ResourceParam[Settings],
-        dbt: DbtCliResource,
+        context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], dbt: DbtCliResource
     ) -> Iterator[Any]:
         clinical = files.join(settings.require_landing(), "clinical")
         target = settings.home / "dbt"

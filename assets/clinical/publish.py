@@ -24,11 +24,7 @@ from oncoframe.point_in_time import latest_rows
 
 FEATURES, LABELS, COHORT = "clinical_features", "labels", "cohort"
 
-_TIMES = {
-    "patient_id": pl.String(),
-    "event_timestamp": UTC_TIME,
-    "created_timestamp": UTC_TIME,
-}
+_TIMES = {"patient_id": pl.String(), "event_timestamp": UTC_TIME, "created_timestamp": UTC_TIME}
 _PROVENANCE = {"source_sha256": pl.String(), "code_version": pl.String(), "run_id": pl.String()}
 
 #: Labels; the event is the day on which the label was known. A null value: no longer given.

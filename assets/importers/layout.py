@@ -74,10 +74,7 @@ def landing_folder(landing: Path, name: str) -> Path:
 
 
 def write_clinical(
-    landing: Path,
-    patients: pl.DataFrame,
-    labels: Mapping[str, str],
-    source: LabelSource,
+    landing: Path, patients: pl.DataFrame, labels: Mapping[str, str], source: LabelSource
 ) -> None:
     """Write ``clinical/patients.csv`` and ``clinical/diagnoses.csv``.
 

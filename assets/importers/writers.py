@@ -195,12 +195,7 @@ def _genotype(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_expression(
-    path: Path,
-    genes: pl.Series,
-    values: pl.Series,
-    *,
-    unit: str,
-    gene_column: str = "gene_symbol",
+    path: Path, genes: pl.Series, values: pl.Series, *, unit: str, gene_column: str = "gene_symbol"
 ) -> None:
     """Write the expression of one specimen, tab-separated.
 

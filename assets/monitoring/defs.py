@@ -97,7 +97,7 @@ def _drift_report(study_name: str) -> dg.AssetsDefinition:
                 "html": dg.MetadataValue.path(page),
                 "champion": champion.label,
                 "mlflow_run_id": champion.training_run_id,
-            },
+            }
         )
         yield dg.AssetCheckResult(
             check_name=CHECK,

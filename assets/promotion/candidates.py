@@ -77,12 +77,7 @@ def propose(
 
 
 def judge_challenger(
-    version: ModelVersion,
-    champion: ModelVersion | None,
-    place: Place,
-    *,
-    lake: Lake,
-    everyone: str,
+    version: ModelVersion, champion: ModelVersion | None, place: Place, *, lake: Lake, everyone: str
 ) -> StoredVerdict:
     """Hold the patients of today against the frame of a challenger, and keep the verdict.
 

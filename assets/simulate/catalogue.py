@@ -279,11 +279,7 @@ def draw_variant(stretch: Stretch, rng: np.random.Generator) -> Variant:
 
 
 def _hgvs(
-    consequence: str,
-    residue: int,
-    alleles: tuple[str, str],
-    strand: str,
-    rng: np.random.Generator,
+    consequence: str, residue: int, alleles: tuple[str, str], strand: str, rng: np.random.Generator
 ) -> tuple[str, str]:
     """Change of the transcript and of the protein, in the notation of HGVS."""
     ref, alt = (a if strand == "+" else a.translate(_COMPLEMENT)[::-1] for a in alleles)

@@ -40,11 +40,7 @@ PATIENT_COLUMNS = (
 DIAGNOSIS_COLUMNS = ("patient_id", "label_name", "label_value", "label_version", "known_on")
 
 #: Laboratory value of ``entities.yaml`` -> column, for values with a log-normal distribution.
-_LOG_NORMAL = {
-    "wbc": "wbc_10e9_per_l",
-    "platelets": "platelets_10e9_per_l",
-    "ldh": "ldh_u_per_l",
-}
+_LOG_NORMAL = {"wbc": "wbc_10e9_per_l", "platelets": "platelets_10e9_per_l", "ldh": "ldh_u_per_l"}
 #: Column -> the highest value that laboratories report: the tail of a log-normal knows no end.
 _HIGHEST = {"wbc_10e9_per_l": 900.0, "platelets_10e9_per_l": 4000.0, "ldh_u_per_l": 20_000.0}
 _DIFFERENTIAL = {

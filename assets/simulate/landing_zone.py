@@ -18,12 +18,7 @@ from typing import Protocol, cast
 import polars as pl
 
 from assets.landing.samplesheet import SAMPLESHEET, write_samplesheet
-from assets.simulate.clinical import (
-    DIAGNOSIS_COLUMNS,
-    PATIENT_COLUMNS,
-    diagnosis_row,
-    patient_row,
-)
+from assets.simulate.clinical import DIAGNOSIS_COLUMNS, PATIENT_COLUMNS, diagnosis_row, patient_row
 from assets.simulate.corrupt import choose, damage
 from assets.simulate.ct_files import choose_ct, write_ct
 from assets.simulate.design import make_plan

@@ -95,8 +95,7 @@ def without_odd_ones(
     if not odd:
         return population
     excluded = pl.DataFrame(
-        {"patient_id": list(odd), "reason": list(odd.values())},
-        schema=population.excluded.schema,
+        {"patient_id": list(odd), "reason": list(odd.values())}, schema=population.excluded.schema
     )
     stays = ~pl.col("patient_id").is_in(list(odd))
     return Population(
@@ -131,12 +130,7 @@ def frame_provenance(lake: Lake, sidecar: dict[str, Any], rows: pl.DataFrame) ->
     known_by = datetime.fromisoformat(sidecar["as_of"])
     for table in sorted({column["view"] for column in sidecar["columns"].values()}):
         served = served_rows(
-            lake,
-            table,
-            rows,
-            COVARIATES,
-            known_by=known_by,
-            version=sidecar["versions"][table],
+            lake, table, rows, COVARIATES, known_by=known_by, version=sidecar["versions"][table]
         )
         names = {n: str(Column(table, n)) for n in COVARIATES if n in served.columns}
         served = served.select("patient_id", *names).rename(names)

@@ -137,11 +137,7 @@ def _strongest(loadings: pl.DataFrame, count: int) -> pl.DataFrame:
         loadings.with_columns(size=pl.col("loading").abs())
         .sort("size", "feature", descending=[True, False])
         .group_by("feature", maintain_order=True)
-        .agg(
-            pl.col("modality").first(),
-            pl.col("component").first(),
-            pl.col("size").first(),
-        )
+        .agg(pl.col("modality").first(), pl.col("component").first(), pl.col("size").first())
         .head(count)
     )
     place = pl.col("modality").replace_strict(places, default=len(places), return_dtype=pl.Int64)

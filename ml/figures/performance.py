@@ -121,11 +121,7 @@ def _class_columns(axes: Axes, evaluation: Evaluation, order: list[int]) -> None
 
 
 def comparison_figure(
-    evaluations: Mapping[str, Evaluation],
-    *,
-    title: str,
-    subtitle: str,
-    majority_share: float,
+    evaluations: Mapping[str, Evaluation], *, title: str, subtitle: str, majority_share: float
 ) -> Figure:
     """Accuracy and macro F1 of each row with 95 % intervals, rows from top to bottom.
 
@@ -290,8 +286,7 @@ def circos_figure(classes: Sequence[str], links: np.ndarray, order: np.ndarray) 
     names = [str(i) for i in order]
     colours = {i: CYCLE[at % len(CYCLE)] for at, i in enumerate(order)}
     circos = Circos(
-        {name: float(sizes[int(name)]) for name in names},
-        space=1.5 if len(names) > 1 else 0,
+        {name: float(sizes[int(name)]) for name in names}, space=1.5 if len(names) > 1 else 0
     )
     for sector in circos.sectors:
         i = int(sector.name)

@@ -127,10 +127,7 @@ class Case:
 
 
 def open_case(
-    training: StoredTraining,
-    frame: Frame,
-    patient_id: str,
-    excluded: Mapping[str, Sequence[str]],
+    training: StoredTraining, frame: Frame, patient_id: str, excluded: Mapping[str, Sequence[str]]
 ) -> Case:
     """Ask the best model of a training about a patient of its frame, or of one of everyone.
 

@@ -191,7 +191,7 @@ def classes_section(training: StoredTraining, model: StoredModel) -> Section | N
             ),
             note="Means over the repeats of the cross-validation. Intervals of classes with few "
             "patients are wide and, where all or none are right, too narrow to be believed.",
-        ),
+        )
     ]
     similarity = read_json(training.folder, "similarity.json")
     classes = list(confusion["classes"])

@@ -9,12 +9,7 @@ import polars as pl
 
 from ml.explain.names import BASE, OTHERS
 from ml.figures.components import circle_figure, loadings_figure, variance_figure
-from ml.figures.performance import (
-    LINK_FLOOR,
-    circos_figure,
-    similarity_order,
-    strong_links,
-)
+from ml.figures.performance import LINK_FLOOR, circos_figure, similarity_order, strong_links
 from ml.figures.shapley import (
     MAX_LINES,
     REST,
@@ -27,17 +22,7 @@ from ml.figures.shapley import (
 )
 from ml.figures.style import modality_name
 from ml.figures.training import first_answers
-from ml.report.blocks import (
-    Block,
-    Gallery,
-    Picture,
-    Section,
-    Table,
-    Text,
-    number,
-    percent,
-    picture,
-)
+from ml.report.blocks import Block, Gallery, Picture, Section, Table, Text, number, percent, picture
 from ml.report.words import Dictionary
 from ml.training.stored import StoredModel, StoredTraining, read_json, read_table
 

@@ -95,10 +95,7 @@ _CODES: Mapping[str, tuple[str, Mapping[str, str | None]]] = {
             "white": "white",
         },
     ),
-    "ethnicity": (
-        "reportedEthnicity",
-        {"hispanic": "hispanic", "non-hispanic": "non_hispanic"},
-    ),
+    "ethnicity": ("reportedEthnicity", {"hispanic": "hispanic", "non-hispanic": "non_hispanic"}),
     "specimen_type": (
         "specimenType",
         {

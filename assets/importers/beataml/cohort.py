@@ -28,12 +28,7 @@ import polars as pl
 
 from assets.importers.beataml import tables
 from assets.importers.beataml.clinical import DAY_ZERO, SHEET_COLUMNS, clinical_tables
-from assets.importers.writers import (
-    UNKNOWN,
-    write_expression,
-    write_fusions,
-    write_vcf,
-)
+from assets.importers.writers import UNKNOWN, write_expression, write_fusions, write_vcf
 from assets.landing.samplesheet import write_samplesheet
 from oncoframe.contracts import Modality, Status
 from oncoframe.errors import ImpossibleValue, WrongFormat

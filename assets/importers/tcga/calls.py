@@ -305,8 +305,7 @@ def _one_per_variant(alleles: pl.DataFrame, build: str) -> pl.DataFrame:
         .sort("depth", "csq", descending=[True, False], nulls_last=True)
         .group_by(key, maintain_order=True)
         .agg(
-            pl.all().exclude("callers").first(),
-            callers=pl.col("callers").explode().unique().sort(),
+            pl.all().exclude("callers").first(), callers=pl.col("callers").explode().unique().sort()
         )
         .sort("sample", contig, "pos", "ref", "alt")
         .select("sample", *CALL_SCHEMA)

@@ -15,12 +15,7 @@ from assets.expression.layouts import Unit
 from assets.importers.matrix import tables as matrix_tables
 from assets.importers.tables import find_file
 from assets.importers.tcga.calls import Calls, maf_calls, read_maf
-from assets.importers.tcga.tables import (
-    Clinical,
-    read_case_list,
-    read_clinical,
-    read_segments,
-)
+from assets.importers.tcga.tables import Clinical, read_case_list, read_clinical, read_segments
 from assets.importers.writers import CONTIGS
 from oncoframe.errors import FileMissing, WrongFormat
 from oncoframe.reference.builds import build_in_text, normalise_build

@@ -19,7 +19,7 @@ from oncoframe.contracts import Modality
 
 _BARCODE = re.compile(
     r"(?P<patient>TCGA-[A-Z0-9]{2}-[A-Z0-9]{4}|TARGET-[A-Z0-9]{2}-[A-Z0-9]{6})"
-    r"(?:-(?P<type>\d{2})[A-Z.\d]*)?(?:-.*)?",
+    r"(?:-(?P<type>\d{2})[A-Z.\d]*)?(?:-.*)?"
 )
 #: Sample types that were not tumour: normals 10-19, controls 20-29.
 _NOT_TUMOUR = range(10, 30)
