@@ -21,11 +21,11 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from ml.pipelines.normalization import TmmNormalizer
 from ml.pipelines.preprocessing import (
     AssayImputer,
     BiomarkerVarianceSelector,
     RareColumnFilter,
-    TmmNormalizer,
     varying,
 )
 from oncoframe.columns import Column

@@ -19,19 +19,9 @@ from sklearn.feature_selection import SelectorMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from ml.pipelines.normalization import ImpossibleCounts, LogCpm, TmmNormalizer, float_matrix
+from ml.pipelines.normalization import float_matrix
 from oncoframe.errors import StudyError
 from oncoframe.modality import Fill
-
-__all__ = [
-    "AssayImputer",
-    "BiomarkerVarianceSelector",
-    "ImpossibleCounts",
-    "LogCpm",
-    "RareColumnFilter",
-    "TmmNormalizer",
-    "varying",
-]
 
 #: Columns looked at together: bounds the memory of a float64 copy.
 _COLUMNS_AT_A_TIME = 4096

@@ -17,16 +17,6 @@ from ml.registry.trainings import logged_model
 from ml.training.stored import StoredTraining
 from oncoframe.errors import PromotionError, StudyError
 
-__all__ = [
-    "ModelVersion",
-    "add_candidate",
-    "copy_to_champion",
-    "load_version",
-    "rollback_aliases",
-    "versions",
-    "with_alias",
-]
-
 
 def add_candidate(
     training: StoredTraining, *, store: Store, tags: Mapping[str, str] | None = None

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml.pipelines.preprocessing import TmmNormalizer
+from ml.pipelines.normalization import TmmNormalizer
 
 pytestmark = pytest.mark.real_data
 

@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from ml.pipelines.preprocessing import ImpossibleCounts, LogCpm, TmmNormalizer
+from ml.pipelines.normalization import ImpossibleCounts, LogCpm, TmmNormalizer
 from oncoframe.errors import ImpossibleValue
 
 #: Six patients x 12 genes, invented; the first four are the training fold.
