@@ -23,11 +23,10 @@ from feast.repo_config import FeastConfigBaseModel
 from feast.utils import compute_non_entity_date_range
 from pydantic import Field
 
-from feature_repo.audited import audited
 from feature_repo.entity_rows import EntityRows
 from feature_repo.historical import join, patients_between, view_requests
 from feature_repo.latest import all_rows, newest_rows, open_source
-from feature_repo.retrieval import LakeRetrievalJob
+from feature_repo.retrieval import LakeRetrievalJob, audited
 
 
 class LakeOfflineStoreConfig(FeastConfigBaseModel):

@@ -1,24 +1,26 @@
 """What the offline store hands back: a job that reads the lake when its result is asked for.
 
     evaluate -> Arrow table (+ on-demand views) -> pandas, Polars, Arrow or a saved file
+    audited: reading also leaves a line in the log: which views, how many patients and columns
 
 On-demand views are computed by Feast itself, from the Arrow table.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from feast import OnDemandFeatureView
+from feast import OnDemandFeatureView, RepoConfig
 from feast.data_format import ParquetFormat
 from feast.errors import SavedDatasetLocationAlreadyExists
 from feast.infra.offline_stores.file_source import FileSource, SavedDatasetFileStorage
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
 from feast.saved_dataset import SavedDatasetStorage
 
+from oncoframe.audit import Action, AuditLog, machine_user
 from oncoframe.errors import StudyError
 
 
@@ -115,3 +117,41 @@ class LakeRetrievalJob(RetrievalJob):
 def local_path(uri: str, repo_path: Path | None) -> Path:
     """Path of a saved dataset; a relative one starts at the feature repository."""
     return Path(FileSource.get_uri_for_file_path(repo_path, uri))
+
+
+def audited(
+    read: Callable[[], pa.Table],
+    config: RepoConfig,
+    *,
+    features: Sequence[str],
+    versions: Mapping[str, int | None],
+) -> Callable[[], pa.Table]:
+    """The same reading, which leaves a line in the log that the configuration names.
+
+    Parameters
+    ----------
+    read
+        Joins the rows.
+    config
+        Feast's; without ``audit`` in its section ``offline_store`` nothing is written.
+    features
+        References, ``<view>:<feature>``.
+    versions
+        Lake table -> Delta version that is read.
+    """
+    if config.offline_store.audit is None:
+        return read
+    log = AuditLog(Path(config.repo_path or ".") / config.offline_store.audit)
+
+    def read_and_tell() -> pa.Table:
+        rows = read()
+        views = sorted({name.partition(":")[0] for name in features})
+        log.append(
+            Action.FRAME_PULLED,
+            actor=machine_user(),
+            subject=", ".join(views),
+            details={"rows": rows.num_rows, "features": len(features), "versions": dict(versions)},
+        )
+        return rows
+
+    return read_and_tell
