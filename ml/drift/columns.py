@@ -273,9 +273,7 @@ def _gaps(pair: Pair) -> Iterator[pl.DataFrame]:
 def _shares(hits: np.ndarray, now: np.ndarray, n: int, m: int) -> pl.DataFrame:
     """Shares before and now, p-value and effect of those that can tell something.
 
-    Returns
-    -------
-    (at most k) frame; ``category`` is the place in the arrays.
+    ``category`` is the place in the arrays.
     """
     tells = np.flatnonzero(smallest_share_p(hits, n, m) <= TESTABLE_P)
     hits, now = hits[tells], now[tells]

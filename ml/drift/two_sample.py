@@ -158,14 +158,7 @@ def _atoms(ordered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _upper_tail(ordered: np.ndarray, draws: int, totals: np.ndarray) -> np.ndarray:
     """(p,) mid-p-value: chance that draws without replacement sum to more than the totals.
 
-    Parameters
-    ----------
-    ordered : (n, p) array
-        Sorted values, mean 0 and variance 1 in each column.
-    draws
-        Less than n.
-    totals : (p,) array
-        Positive.
+    The (n, p) values are sorted, with mean 0 and variance 1 in each column; totals are positive.
     """
     n = len(ordered)
     p = _saddlepoint(*_atoms(ordered), draws, totals)

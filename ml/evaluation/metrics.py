@@ -151,18 +151,10 @@ def _confusion(weights: np.ndarray, truth: np.ndarray, predicted: np.ndarray, k:
 
 
 def _count_metrics(counts: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Metrics and per-class metrics of confusion matrices, means over repeats.
+    """(resamples,) metrics and (resamples, k) class metrics of confusion matrices, over repeats.
 
-    Parameters
-    ----------
-    counts : (resamples, repeats, k, k) array
-        Confusion matrices.
-
-    Returns
-    -------
-    (resamples,) array per metric, and (resamples, k) array per class metric. A class that no
-    patient of a resample has is NaN there and left out of its means; precision of a class never
-    predicted is 0, as in scikit-learn.
+    A class that no patient of a resample has is NaN there and left out of its means; precision of
+    a class never predicted is 0, as in scikit-learn.
     """
     hits = np.einsum("brii->bri", counts).astype(np.float64)
     support = counts.sum(axis=3, dtype=np.float64)

@@ -36,10 +36,8 @@ class _PerModality(Wrapper):
     def _fit_models(self, X: pd.DataFrame, y: np.ndarray) -> dict[str, np.ndarray]:  # noqa: N803
         """Fit a model per modality on the patients who had the assay.
 
-        Returns
-        -------
-        Modality -> (n, k) predictions of the training patients by models that never saw them; NaN
-        for patients without the assay.
+        Gives the (n, k) predictions of the training patients by models that never saw them, per
+        modality; NaN for patients without the assay.
         """
         self.classes_ = np.unique(y)
         self.models_, inner = {}, {}

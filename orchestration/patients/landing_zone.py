@@ -111,13 +111,7 @@ def _task(zone: LandingZone, copy: Copy) -> Task:
 
 
 def _key(settings: Settings) -> bytes:
-    """Secret of the copies: the one of record numbers, or one made up for this home.
-
-    Raises
-    ------
-    SettingsError
-        If the key is too short to hide anything.
-    """
+    """Secret of the copies: the one of record numbers, or one made up for this home."""
     file = settings.home / KEY
     given = settings.mrn_secret()
     if given is None and not file.is_file():
