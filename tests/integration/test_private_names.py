@@ -610,7 +610,7 @@ class _Server(BaseHTTPRequestHandler):
 @watches("mlflow.utils")
 def test_mlflow__asks_a_server_what_its_client_cannot(monkeypatch):
     """ml/registry/roles.py asks so who is signed in; a server without users answers with a 404."""
-    from ml.registry.store import mlflow  # noqa: PLC0415
+    from ml.registry.tracker import mlflow  # noqa: PLC0415
 
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "sam")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "secret")
