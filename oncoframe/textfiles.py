@@ -111,8 +111,8 @@ def line_blocks(path: Path) -> Iterator[bytes]:
     carry = b""
     first = True
     is_old_mac = False
-    with _opened(path) as stream:
-        while chunk := _read(stream, BLOCK_BYTES, path):
+    with opened(path) as stream:
+        while chunk := read_some(stream, BLOCK_BYTES, path):
             if len(chunk) == BLOCK_BYTES >= MIN_BLANK_BYTES and chunk.isspace():
                 raise WrongFormat("the file goes on with nothing but blank lines", where=str(path))
             if first:
@@ -223,7 +223,20 @@ def _clean(block: bytes, path: Path) -> bytes:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Bytes of a file, decompressed where it is gzipped.
+
+    Raises
+    ------
+    FileMissing
+        If there is no such file.
+    TruncatedFile
+        If a bgzip file lacks the empty block at its end.
+    WrongFormat
+        If it is a folder.
+    Unavailable
+        If it could not be opened this time.
+    """
     if path.is_dir():
         raise WrongFormat("one file is needed", where=str(path), got="a folder")
     try:
@@ -233,7 +246,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         raise Unavailable("the file could not be opened", where=str(path)) from error
     with raw:
-        head = _read(raw, 18, path)
+        head = read_some(raw, 18, path)
         if head == _GZIP[:1]:
             raise TruncatedFile("the compressed stream ends early", where=str(path))
         if not head.startswith(_GZIP):
@@ -242,7 +255,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
             return
         if _is_bgzf(head):
             raw.seek(-min(len(BGZF_EOF), path.stat().st_size), 2)
-            if _read(raw, len(BGZF_EOF), path) != BGZF_EOF:
+            if read_some(raw, len(BGZF_EOF), path) != BGZF_EOF:
                 raise TruncatedFile(
                     "the compressed stream ends early",
                     where=str(path),
@@ -258,7 +271,18 @@ def _is_bgzf(head: bytes) -> bool:
     return bool(has_extra_field) and head[12:14] == b"BC"
 
 
-def _read(stream: BinaryIO, size: int, path: Path) -> bytes:
+def read_some(stream: BinaryIO, size: int, path: Path) -> bytes:
+    """Next bytes of :func:`opened`, fewer only at the end of the file.
+
+    Raises
+    ------
+    TruncatedFile
+        If the compressed stream ends early.
+    WrongFormat
+        If it is damaged.
+    Unavailable
+        If it could not be read this time.
+    """
     try:
         return stream.read(size)
     except EOFError as error:

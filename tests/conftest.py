@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import cyvcf2
 import dagster as dg
 import hypothesis
 import polars as pl
@@ -128,6 +129,20 @@ def real_data() -> Path:
     if not (REAL_DATA / "README.md").is_file():
         pytest.skip(f"no real data in {REAL_DATA}")
     return REAL_DATA
+
+
+@pytest.fixture(scope="session")
+def write_bcf() -> Callable[[Path, Path], None]:
+    """Write a VCF as BCF, with cyvcf2; its header has to name every contig and key."""
+
+    def write(source: Path, target: Path) -> None:
+        with cyvcf2.VCF(str(source)) as vcf:
+            writer = cyvcf2.Writer(str(target), vcf, mode="wb")
+            for record in vcf:
+                writer.write_record(record)
+            writer.close()
+
+    return write
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from pathlib import Path
 from threading import Event
 
 import boto3
+import cyvcf2
 import pytest
 from moto.server import ThreadedMotoServer
 
@@ -35,7 +36,7 @@ from oncoframe.errors import (
 from oncoframe.extraction import LandedFile
 from orchestration.patients import pool as pool_module
 from orchestration.patients.pool import Finished, WorkerPool
-from orchestration.patients.worker import Task
+from orchestration.patients.worker import Reading, Task, read_patient
 from orchestration.settings import PROJECT
 
 HEADER = "#FusionName\tJunctionReadCount\tSpanningFragCount\n"
@@ -236,6 +237,30 @@ def test_run__outlives_a_killed_worker(settings, write, endless, tmp_path):
     assert all(one.reading.error is None for one in finished.values())
 
 
+def die_in_htslib(task: Task) -> Reading:
+    """Read a task in a worker whose htslib crashes on every file that it opens."""
+    cyvcf2.VCF = lambda _: os.kill(os.getpid(), signal.SIGSEGV)
+    return read_patient(task)
+
+
+def test_run__outlives_a_bcf_that_kills_htslib(settings, write, write_bcf, tmp_path):
+    """Htslib reads BCF and nothing else; the fusions of the others are read by a new worker."""
+    columns = "#CHROM POS ID REF ALT QUAL FILTER INFO FORMAT TUMOUR".replace(" ", "\t")
+    (tmp_path / "calls.vcf").write_text(f"##fileformat=VCFv4.2\n{columns}\n")
+    write_bcf(tmp_path / "calls.vcf", tmp_path / "calls.bcf")
+    file = replace(write("bcf").files[0], modality=Modality.SNV, path=f"{tmp_path}/calls.bcf")
+    killed = Task("bcf", Modality.SNV, (file,))
+    one_worker = settings.model_copy(update={"workers": 1})
+    with WorkerPool(one_worker) as pool:
+        tasks = [killed, *(write(f"P{number}") for number in range(3))]
+        finished = {one.task.patient_id: one for one in pool.run(tasks, die_in_htslib)}
+    died = finished.pop("bcf").reading.error
+    assert isinstance(died, WorkerDied)
+    assert "calls.bcf: the worker process died" in str(died)
+    assert len(finished) == 3
+    assert all(one.reading.error is None for one in finished.values())
+
+
 def test_run__says_when_a_file_takes_all_memory(settings, write):
     """A file that takes more than a worker may use ends its worker, without the kernel's help."""
     counts = "gene_id\tcount\n" + "".join(f"ENSG{n:011d}\t7\n" for n in range(1_500_000))
@@ -344,7 +369,7 @@ from oncoframe.contracts import Modality, Status
 from oncoframe.extraction import LandedFile
 from orchestration.patients.pool import WorkerPool
 from orchestration.settings import Settings
-from orchestration.patients.worker import Task
+from orchestration.patients.worker import Reading, Task, read_patient
 
 def main():
     may = datetime(2024, 5, 1, tzinfo=UTC)

@@ -11,7 +11,7 @@ MODALITY = ModalitySpec(
     kinds=frozenset({"vcf", "csv", "deltalake"}),
     words="copy number",
     colour="#cc79a7",
-    files=Files(words="VCF, or a table of segments", is_folder=False),
+    files=Files(words="VCF or BCF, or a table of segments", is_folder=False),
     # A region without a read is more likely lost than unchanged.
     fill={
         block.name: "lowest" if block.name.endswith("_ratio") else None for block in CONTRACT.blocks

@@ -19,13 +19,13 @@ from assets.genomics.cnv.features import AUTOSOMES, CONTRACT, Profile, cnv_block
 from assets.genomics.cnv.tables import Segments, read_segments
 from assets.genomics.cnv.vcf import read_cnv_vcf
 from assets.genomics.contigs import told_build
+from assets.genomics.vcf.bcf import vcf_blocks
 from oncoframe.errors import ImpossibleValue, WrongFormat
 from oncoframe.extraction import Extraction, refuse_nothing_usable
 from oncoframe.reference.active import reference_for
 from oncoframe.reference.builds import CHROMOSOMES, chromosome_names
 from oncoframe.reference.tables import Reference
 from oncoframe.samples import one_sample
-from oncoframe.textfiles import line_blocks
 
 __all__ = ["CONTRACT", "extract"]
 
@@ -143,7 +143,7 @@ def _read(path: Path, reference_build: str | None, sample: str | None) -> _Read:
 
 def _is_vcf(path: Path) -> bool:
     """Whether the file begins as a VCF does, whatever its name."""
-    return next(line_blocks(path))[:4096].lstrip().startswith((b"##fileformat=", b"#CHROM\tPOS"))
+    return next(vcf_blocks(path))[:4096].lstrip().startswith((b"##fileformat=", b"#CHROM\tPOS"))
 
 
 def _with_reasons(read: _Read, path: Path) -> pl.DataFrame:

@@ -78,7 +78,7 @@ def extract(path: Path, *, reference_build: str | None, sample: str | None = Non
     Parameters
     ----------
     path
-        VCF 4.x, plain or (block-)gzipped, one or more samples.
+        VCF 4.x, plain or (block-)gzipped, or BCF, one or more samples.
     reference_build
         Build that the samplesheet names; refused if the contigs are of another, taken from them if
         it is None.

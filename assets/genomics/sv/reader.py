@@ -41,7 +41,8 @@ def extract(path: Path, *, reference_build: str | None, sample: str | None = Non
     ----------
     path
         VCF 4.x of Manta, DELLY, GRIDSS, LUMPY, DRAGEN or another caller that writes breakends,
-        symbolic alleles or sequences; plain or (block-)gzipped, with or without samples.
+        symbolic alleles or sequences; plain or (block-)gzipped, or BCF; with or without
+        samples.
     reference_build
         Build that the samplesheet names; without it and without one in the file, genes, gene
         pairs, bands and chromosomes are null.

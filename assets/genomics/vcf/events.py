@@ -81,7 +81,7 @@ def read_events(
     Parameters
     ----------
     path
-        VCF 4.x, plain or (block-)gzipped.
+        VCF 4.x, plain or (block-)gzipped, or BCF.
     reference_build
         Build that the samplesheet names.
     info, formats
@@ -92,7 +92,7 @@ def read_events(
     Raises
     ------
     EmptyFile, TruncatedFile, FileMissing, Unavailable
-        As :func:`oncoframe.textfiles.line_blocks`; TruncatedFile also if the last line is cut.
+        As :func:`assets.genomics.vcf.bcf.vcf_blocks`; TruncatedFile also if the last line is cut.
     WrongFormat
         If it is no VCF, a line has too few columns, there are more than :data:`MAX_RECORDS`, or
         the contigs are of another build than the samplesheet says.

@@ -3,8 +3,9 @@
     path -> header -> tumour sample -> frames of records (one row per line, text as written)
 
 Reads VCF 4.x, plain or (block-)gzipped, with Polars instead of htslib, because htslib drops what
-it cannot parse with a message on stderr; here every line is a row or an error that names it. The
-meaning of FORMAT and INFO belongs to the readers of variants, not here.
+it cannot parse with a message on stderr; here every line is a row or an error that names it. A BCF
+comes as the lines that it stands for. The meaning of FORMAT and INFO belongs to the readers of
+variants, not here.
 
 References
 ----------
@@ -18,12 +19,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from assets.genomics.vcf.bcf import MAX_HEADER_BYTES, vcf_blocks
 from assets.genomics.vcf.header import FIXED_COLUMNS, VcfHeader, check_build, parse_header
 from oncoframe.errors import BadInput, ImpossibleValue, TruncatedFile, WrongFormat
 from oncoframe.textfiles import (
     column_counts,
     describe,
-    line_blocks,
     unterminated,
     wrong_columns,
 )
@@ -37,8 +38,6 @@ __all__ = [
     "sample_records",
 ]
 
-#: Largest header; one of 10,000 contigs and 10,000 samples has about 1 MB.
-MAX_HEADER_BYTES = 32 << 20
 #: Largest position of a VCF (32-bit, as htslib has it).
 MAX_POSITION = 2**31 - 1
 
@@ -53,11 +52,11 @@ def read_vcf(
     Raises
     ------
     EmptyFile, WrongFormat, TruncatedFile, FileMissing, Unavailable
-        As :func:`oncoframe.textfiles.line_blocks`; WrongFormat also if it is no VCF.
+        As :func:`assets.genomics.vcf.bcf.vcf_blocks`; WrongFormat also if it is no VCF.
     MissingSample
         If the header names no sample, unless none is needed.
     """
-    blocks = line_blocks(path)
+    blocks = vcf_blocks(path)
     text = b""
     body = -1
     while body < 0 and (block := next(blocks, None)) is not None:
