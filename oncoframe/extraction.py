@@ -7,7 +7,7 @@ only, all of them picklable, so that an extractor runs in a worker process.
 """
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -115,6 +115,52 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Facts:
+    """What a person needs to trust a row, beside its features and the account of its records.
+
+    Parameters
+    ----------
+    callers
+        Tools that made the file, as its header or its columns name them, with their versions where
+        it gives them.
+    build, build_source
+        Genome build that genes and places were looked up in, and how it was known: ``declared``
+        (by the samplesheet or the command line), ``contigs``, ``header`` or ``assumed``.
+    region, region_rule
+        Structure of a picture that is described, and how it was chosen.
+    measures
+        Name -> number by which a file can be held against those of other patients, see
+        :mod:`ml.drift.outliers`.
+    """
+
+    callers: tuple[str, ...] = ()
+    build: str | None = None
+    build_source: str | None = None
+    region: str | None = None
+    region_rule: str | None = None
+    measures: Mapping[str, float] = field(default_factory=dict)
+
+
+def named_build(
+    reference_build: str | None, build: str | None, otherwise: str = "contigs"
+) -> tuple[str | None, str | None]:
+    """``build`` and ``build_source`` of :class:`Facts`, for a build that may not be known.
+
+    Parameters
+    ----------
+    reference_build
+        Build that was declared.
+    build
+        Build that was used.
+    otherwise
+        How it was known if none was declared.
+    """
+    if build is None:
+        return None, None
+    return build, "declared" if reference_build else otherwise
+
+
+@dataclass(frozen=True)
 class Extraction:
     """Features of one file and the account of its records.
 
@@ -144,6 +190,8 @@ class Extraction:
         Name -> what else the file tells (JSON values); shown beside the row, not stored in it.
     sample
         Sample that was read, as the file names it; None where it names none.
+    facts
+        What else a person needs to trust the row.
     """
 
     records: int
@@ -156,12 +204,32 @@ class Extraction:
     notes: dict[str, Any] = field(default_factory=dict)
     annotation_version: str | None = None
     sample: str | None = None
+    facts: Facts = field(default_factory=Facts)
 
     def __post_init__(self) -> None:
         accounted = self.used + sum(self.filtered.values()) + sum(self.failed.values())
         if accounted != self.records:
             msg = f"{self.records} records, but used, filtered and failed add up to {accounted}"
             raise ValueError(msg)
+
+    @property
+    def share_used(self) -> float | None:
+        """Share of the records that count; None for a file without records."""
+        return self.used / self.records if self.records else None
+
+
+def names_called(blocks: Iterable[BlockValues | None]) -> dict[str, float]:
+    """Measure ``genes`` of :class:`Facts`: different names with a value other than zero.
+
+    Empty where no block tells.
+    """
+    told = [block for block in blocks if block is not None]
+    called = {
+        name
+        for block in told
+        for name in block.names.filter(np.nan_to_num(block.values) != 0).to_list()
+    }
+    return {"genes": float(len(called))} if told else {}
 
 
 def refuse_nothing_usable(found: Extraction, path: Path, silent: Collection[str]) -> Extraction:

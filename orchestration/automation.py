@@ -1,7 +1,8 @@
-"""What happens by itself: scores every night, training once a week and on drift.
+"""What happens by itself: scores every night, training once a week and on drift, a weekly check.
 
 samplesheet or a file of it changed -> new_files -> job everything, once per state of the zone
 clock -> nightly_scores -> scoring frame, scores, drift report of each study with a champion
+clock -> weekly_outliers -> check nobody_stands_out of each feature table that files give
 clock -> weekly_retrain, drift verdict -> drift_retrain -> frame, model, report, candidate
 
 Whether a training is due is decided in ``studies/retraining.py``. Ticks say in a sentence why they
@@ -15,11 +16,14 @@ import dagster as dg
 from assets.landing import intake
 from assets.models.verdicts import newest_verdict
 from ml.study.definition import study_names
+from oncoframe import facts
 from oncoframe.errors import OncoFrameError
 from oncoframe.hashing import content_hash
 from oncoframe.lake import Lake
+from oncoframe.modalities import assays
 from orchestration.jobs import everything
 from orchestration.patients.landing_zone import open_zone
+from orchestration.patients.per_patient import OUTLIER_CHECK
 from orchestration.settings import Settings
 from orchestration.studies.champions import champion_of, no_champion, scored_studies
 from orchestration.studies.retraining import (
@@ -65,6 +69,17 @@ retrain = dg.define_asset_job(
     JOB,
     selection=dg.AssetSelection.key_prefixes(*TRAINED, *PROPOSED),
     description="New frame, model and report of a study, and a candidate for its champion.",
+)
+
+outliers = dg.define_asset_job(
+    "outliers",
+    selection=dg.AssetSelection.checks(
+        *(
+            dg.AssetCheckKey(dg.AssetKey(found.contract.table), OUTLIER_CHECK)
+            for found in assays().values()
+        )
+    ),
+    description="Whether the files of a patient stand out from those of the cohort.",
 )
 
 
@@ -115,6 +130,15 @@ def weekly_retrain(
     return _requests(context, [one for one in due if done[one.study] is None], skipped)
 
 
+def weekly_outliers(
+    context: dg.ScheduleEvaluationContext, lake: dg.ResourceParam[Lake]
+) -> dg.RunRequest | dg.SkipReason:
+    """One run of the checks, once files were read."""
+    if not lake.exists(facts.TABLE):
+        return dg.SkipReason("no file was read yet; take some in with 'oncoframe run'")
+    return dg.RunRequest(run_key=f"outliers-{context.scheduled_execution_time.isoformat()}")
+
+
 def drift_retrain(
     context: dg.SensorEvaluationContext,
     settings: dg.ResourceParam[Settings],
@@ -163,7 +187,7 @@ def _requests(
     return [one.request() for one in due]
 
 
-JOBS: list[Any] = [score, retrain]  # Dagster exports no common type
+JOBS: list[Any] = [score, retrain, outliers]  # Dagster exports no common type
 
 
 def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
@@ -185,6 +209,13 @@ def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
             description="Trains every study again that has a model and whose data changed since; "
             "the new model is a candidate until somebody promotes it.",
         )(weekly_retrain),
+        dg.schedule(
+            job=outliers,
+            cron_schedule=settings.outliers_cron,
+            default_status=_at_first(dg.DefaultScheduleStatus, settings),
+            execution_timezone="UTC",
+            description="Names the patients whose files stand out from those of the cohort.",
+        )(weekly_outliers),
     ]
 
 

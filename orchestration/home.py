@@ -332,6 +332,7 @@ class Home:
             newest_training(load_study(study).name, store=self._settings.registry),
             frames_dir=self._settings.frames_dir,
             reports_dir=self._settings.reports_dir,
+            lake=self.lake,
             patient_id=patient,
             out=out,
         )

@@ -1,7 +1,7 @@
 """Metadata of assets: schemas and pictures in the form that the Dagster UI shows."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -44,6 +44,12 @@ def picture_metadata(pictures: Mapping[str, tuple[Path, Path]]) -> dict[str, dg.
         metadata[name] = dg.MetadataValue.md(f"![{full.stem}](data:image/png;base64,{inline})")
         metadata[f"{name}_file"] = dg.MetadataValue.path(full)
     return metadata
+
+
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> dg.MetadataValue:
+    """Rows of text under heads."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return dg.MetadataValue.md("\n".join(f"| {' | '.join(line)} |" for line in lines))
 
 
 def latest_frame(instance: dg.DagsterInstance, key: dg.AssetKey) -> str:

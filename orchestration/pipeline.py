@@ -34,6 +34,7 @@ from orchestration.partitions import PATIENTS
 from orchestration.patients import staleness
 from orchestration.patients.driver import Driver
 from orchestration.patients.landing_zone import open_zone
+from orchestration.patients.per_patient import OUTLIER_CHECK
 from orchestration.patients.references import prepare_references
 from orchestration.progress import Progress
 from orchestration.settings import Settings
@@ -225,9 +226,16 @@ class Pipeline:
         ops = {
             key.to_python_identifier(): {"config": value} for key, value in (config or {}).items()
         }
-        return self._job.execute_in_process(
+        graph = self._definitions.resolve_asset_graph()
+        # Judging the whole cohort again after each chunk of patients is left to its schedule.
+        checks = {
+            check
+            for check in graph.get_check_keys_for_assets(set(keys))
+            if check.name != OUTLIER_CHECK
+        }
+        job = self._job.get_subset(asset_selection=set(keys), asset_check_selection=checks)
+        return job.execute_in_process(
             instance=self.instance,
-            asset_selection=list(keys),
             run_config={**QUIET, **({"ops": ops} if ops else {})},
             tags={**(tags or {}), **self._process.tags()},
         )

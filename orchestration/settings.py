@@ -76,9 +76,9 @@ class Settings(BaseSettings):
     automatic
         Whether schedules and sensors run until somebody stops them in the UI; else they rest until
         somebody starts them there.
-    nightly_cron, retrain_cron
-        When patients are scored and drift is judged, and when models are trained again: five cron
-        fields, UTC.
+    nightly_cron, retrain_cron, outliers_cron
+        When patients are scored and drift is judged, when models are trained again, and when files
+        are held against those of the cohort: five cron fields, UTC.
     approvers, scientists
         Who may promote a model and roll back to another; who may propose one. Users of the MLflow
         server where there is one.
@@ -109,6 +109,7 @@ class Settings(BaseSettings):
     automatic: bool = False
     nightly_cron: str = Field(default="0 1 * * *", pattern=_CRON)
     retrain_cron: str = Field(default="0 2 * * 1", pattern=_CRON)
+    outliers_cron: str = Field(default="0 3 * * 1", pattern=_CRON)
     approvers: tuple[str, ...] = ()
     scientists: tuple[str, ...] = ()
 

@@ -40,6 +40,8 @@ class Quantification:
         Unit of the values.
     sample
         Sample that the column of the values names; None where it names none.
+    tool
+        Quantifier whose columns these are; None where several write them.
     """
 
     genes: pl.Series
@@ -47,6 +49,7 @@ class Quantification:
     lines: pl.Series
     unit: Unit
     sample: str | None = None
+    tool: str | None = None
 
 
 #: Rows of a table of one patient; an annotation has 60,000 genes and 400,000 transcripts.
@@ -116,6 +119,7 @@ def read_quantification(path: Path, sample: str | None = None) -> Quantification
         lines=pl.concat([part.lines for part in parts]),
         unit=layout.unit or _unit_of_values(values, path),
         sample=layout.sample,
+        tool=layout.tool,
     )
 
 

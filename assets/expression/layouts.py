@@ -41,16 +41,18 @@ class Layout:
     has_header: bool
     unit: Unit | None
     sample: str | None = None
+    tool: str | None = None
 
 
 #: Most columns of a table of one patient.
 MAX_COLUMNS = 1_000
-#: Columns -> (gene column, value column) of quantifiers with counts and a fixed header, lower case.
+#: Columns -> (gene column, value column, tool) of quantifiers with counts and a fixed header, lower
+#: case.
 _FIXED_HEADERS = (
-    ({"name", "tpm", "numreads"}, "name", "numreads"),  # salmon quant.sf and quant.genes.sf
-    ({"gene_id", "expected_count", "tpm"}, "gene_id", "expected_count"),  # RSEM
-    ({"target_id", "est_counts", "tpm"}, "target_id", "est_counts"),  # kallisto
-    ({"gene_id", "unstranded", "stranded_first"}, "gene_id", "unstranded"),  # STAR by the GDC
+    ({"name", "tpm", "numreads"}, "name", "numreads", "salmon"),
+    ({"gene_id", "expected_count", "tpm"}, "gene_id", "expected_count", "RSEM"),
+    ({"target_id", "est_counts", "tpm"}, "target_id", "est_counts", "kallisto"),
+    ({"gene_id", "unstranded", "stranded_first"}, "gene_id", "unstranded", "STAR"),  # of the GDC
 )
 #: Columns of a plain table that describe the gene: featureCounts, biomaRt.
 _ATTRIBUTES = frozenset({
@@ -108,7 +110,8 @@ def read_layout(head: bytes, text: bytes, path: Path, sample: str | None = None)
         gene, value, unit = _unnamed_columns(names, path)
         return Layout(separator, len(names), gene, value, has_header, unit)
     gene, value, unit, own = _named_columns(titles, path, sample)
-    return Layout(separator, len(names), gene, value, has_header, unit, own)
+    tool = next((tool for columns, *_, tool in _FIXED_HEADERS if columns <= set(names)), None)
+    return Layout(separator, len(names), gene, value, has_header, unit, own, tool)
 
 
 def _split(head: bytes, separator: bytes, path: Path) -> list[str]:
@@ -127,7 +130,7 @@ def _named_columns(
 ) -> tuple[int, int, Unit | None, str | None]:
     """Positions of gene and value, the unit where a name tells it, else the sample."""
     names = [title.lower() for title in titles]
-    for columns, gene_name, value_name in _FIXED_HEADERS:
+    for columns, gene_name, value_name, _ in _FIXED_HEADERS:
         if columns <= set(names):
             return names.index(gene_name), names.index(value_name), Unit.COUNTS, None
     gene = next((i for i, name in enumerate(names) if name in _GENE_COLUMNS), 0)

@@ -18,7 +18,7 @@ from assets.expression.gene_names import GeneNamer, GeneNames
 from assets.expression.layouts import Unit
 from oncoframe.contracts import Block, Contract, Feature, Modality
 from oncoframe.errors import BadInput, EmptyFile, ImpossibleValue, WrongFormat
-from oncoframe.extraction import BlockValues, Extraction, FeatureValue
+from oncoframe.extraction import BlockValues, Extraction, Facts, FeatureValue, named_build
 from oncoframe.reference.active import reference_for
 
 #: Largest value that can be measured: reads of one gene, or parts of a million.
@@ -105,6 +105,7 @@ def extract(path: Path, *, reference_build: str | None, sample: str | None = Non
         "par_y_copy": int(rows.is_gene.sum()) - len(rows.counted),
     }
     numbers = genes["value"].cast(pl.Float32).to_numpy()
+    told = named_build(reference_build, reference.build if reference else None, "assumed")
     return Extraction(
         records=len(values),
         used=len(rows.counted) - missing,
@@ -114,6 +115,9 @@ def extract(path: Path, *, reference_build: str | None, sample: str | None = Non
         blocks={"expression": BlockValues(genes["gene"], numbers, checked=True)},
         annotation_version=reference.label if reference else None,
         sample=found.sample,
+        facts=Facts(
+            (found.tool,) if found.tool else (), *told, measures={"genes": float(len(genes))}
+        ),
     )
 
 

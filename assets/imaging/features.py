@@ -13,7 +13,8 @@ import polars as pl
 from assets.imaging.contract import FILTERED, SCALARS
 from assets.imaging.series import SeriesAccount
 from assets.imaging.settings import Settings
-from oncoframe.extraction import BlockValues, Extraction, FeatureValue, Picture
+from oncoframe import facts
+from oncoframe.extraction import BlockValues, Extraction, Facts, FeatureValue, Picture
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,16 @@ class CtFeatures:
             blocks={FILTERED: self._filtered()},
             pictures={"overlay": self.picture},
             notes={"repairs": self.repairs, **self.notes},
+            facts=self._facts(),
+        )
+
+    def _facts(self) -> Facts:
+        low, high = self.notes.get("hu_range", (None, None))
+        roi, rule = (self.covariates.get(name) for name in ("roi", "roi_rule"))
+        return Facts(
+            region=None if roi is None else str(roi),
+            region_rule=None if rule is None else str(rule),
+            measures={} if low is None else {"lowest_hu": low, "highest_hu": high},
         )
 
     def _filtered(self) -> BlockValues | None:
@@ -84,6 +95,7 @@ class CtFeatures:
             "settings_version": self.covariates["settings_version"],
             "repairs": self.repairs,
             "notes": self.notes,
+            "facts": {**facts.values(self.extraction()), "measures": self._facts().measures},
             "covariates": self.covariates,
             "features": self.radiomics,
         }

@@ -28,6 +28,7 @@ from assets.imaging.series import SeriesAccount, choose
 from assets.imaging.settings import Settings, load_settings
 from assets.imaging.targets import RTSTRUCT_CLASS
 from assets.imaging.volume import Volume, read_volume, write_nifti
+from oncoframe import facts
 from oncoframe.errors import OncoFrameError
 from oncoframe.extraction import Extraction, FeatureValue
 
@@ -140,7 +141,9 @@ def inspect(
     else:
         found = extract_folder(path or Path(), settings=chosen, rule=rule)
     said = f"{found.slices} slices, {found.mask_voxels} voxels in the mask; settings {chosen.name}"
-    return said, found.as_json()
+    told = facts.in_words(facts.values(found.extraction()))
+    lines = [said, *(f"{what}: {words}" for what, words in told.items())]
+    return "\n".join(lines), found.as_json()
 
 
 def extract_landed(folder: Path) -> Extraction:

@@ -14,6 +14,9 @@ from ml.report.patient import patient_report
 from ml.report.study import study_report
 from ml.report.words import Evidence
 from ml.training.stored import StoredTraining
+from oncoframe import facts
+from oncoframe.lake import Lake
+from oncoframe.modalities import assays
 
 
 def panel_evidence() -> dict[str, Evidence]:
@@ -26,6 +29,7 @@ def write_page(
     *,
     frames_dir: Path,
     reports_dir: Path,
+    lake: Lake | None = None,
     patient_id: str | None = None,
     out: Path | None = None,
 ) -> Path:
@@ -39,6 +43,8 @@ def write_page(
         Holds the frames.
     reports_dir
         Holds the pages, by study and training, unless ``out`` names a file.
+    lake
+        Knows the files of a patient; None leaves them out of the page.
     patient_id
         Pseudonym of the patient; None for the page of the model. A patient whom the model did not
         learn from is looked for in the newest frame of everyone.
@@ -56,12 +62,19 @@ def write_page(
             newest = _newest_of_everyone(training.study.name, frames_dir)
             if newest is not None and _holds(newest, patient_id):
                 frame_dir = newest
-        html = patient_report(training, frame_dir, patient_id, evidence=evidence)
+        files = None if lake is None else _files_read(lake, patient_id)
+        html = patient_report(training, frame_dir, patient_id, evidence=evidence, files=files)
     name = "report" if patient_id is None else f"patient_{patient_id}"
     file = out or reports_dir / training.study.name / training.run_id / f"{name}.html"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(html, encoding="utf-8")
     return file.resolve()
+
+
+def _files_read(lake: Lake, patient_id: str) -> pl.DataFrame:
+    """Facts of the patient's files, see :func:`oncoframe.facts.standing`."""
+    found = (facts.standing(lake, one.contract, patient_id=patient_id) for one in assays().values())
+    return pl.concat(found)
 
 
 def _holds(frame_dir: Path, patient_id: str) -> bool:

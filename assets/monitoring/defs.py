@@ -1,5 +1,8 @@
-"""Drift: Dagster glue only; the verdict is in ``assets/models/drift.py``.
+"""Drift and outliers: Dagster glue only.
 
+The verdicts are in ``assets/models/drift.py`` and ``ml/drift/outliers.py``.
+
+facts of the files of a feature table -> check nobody_stands_out (who, which fact, how far)
 champion, its frame, scoring_frame/<study> -> drift_report/<study> (verdict, page, figures)
 """
 
@@ -9,15 +12,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+import polars as pl
 
 from assets.models.drift import AskedModel, Judgement, judge_drift
 from assets.models.verdicts import StoredVerdict, store_verdict
+from ml.drift.outliers import FALSE_ALARM, MIN_PATIENTS, Judged, measurements, stand_out
 from ml.drift.report import write_report
 from ml.study.definition import load_study
+from oncoframe import facts
+from oncoframe.contracts import Contract
 from oncoframe.errors import PromotionError, StudyError
 from oncoframe.lake import Lake
+from oncoframe.modalities import assays
 from orchestration.groups import SCIENCE_OWNERS, group
-from orchestration.metadata import latest_frame, picture_metadata
+from orchestration.metadata import latest_frame, markdown_table, picture_metadata
+from orchestration.patients.per_patient import OUTLIER_CHECK
 from orchestration.settings import Settings
 from orchestration.studies.champions import (
     champion_of,
@@ -31,7 +40,7 @@ if TYPE_CHECKING:
     from ml.registry.model_version import ModelVersion
 
 CHECK = "no_drift"
-#: Drifted columns that metadata names; the page lists more.
+#: Drifted columns, and patients who stand out, that metadata names; the page lists more columns.
 _NAMED = 50
 
 
@@ -154,7 +163,62 @@ def _metadata(
     }
 
 
+def _outlier_check(contract: Contract) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        name=OUTLIER_CHECK,
+        asset=contract.table,
+        description="Warns while a file stands out from those of the cohort in what it tells of "
+        "itself: share of records used, genes with a value, ploidy, range of HU. Facts with fewer "
+        f"than {MIN_PATIENTS} patients are not judged; of clean cohorts about {FALSE_ALARM:.0%} "
+        "name somebody by chance.",
+    )
+    def nobody_stands_out(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
+        told = facts.standing(lake, contract)
+        judged = stand_out(measurements(told))
+        callers = dict(told.select("patient_id", pl.col("callers").list.join(", ")).rows())
+        return dg.AssetCheckResult(
+            passed=not judged.standouts,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=_sentence(judged),
+            metadata=_outlier_metadata(judged, callers),
+        )
+
+    return nobody_stands_out
+
+
+def _sentence(judged: Judged) -> str:
+    who = {one.patient_id for one in judged.standouts}
+    few = ", ".join(f"{fact} of {n}" for fact, n in judged.too_few.items())
+    parts = [
+        f"Patients with a file that stands out: {len(who)}" if judged.patients else "",
+        f"too few patients to judge ({MIN_PATIENTS} needed): {few}" if few else "",
+    ]
+    return "; ".join(part for part in parts if part) or "No facts were recorded yet"
+
+
+def _outlier_metadata(judged: Judged, callers: dict[str, str | None]) -> dict[str, Any]:
+    named = list(dict.fromkeys(one.patient_id for one in judged.standouts))[:_NAMED]
+    rows = [
+        (one.patient_id, one.fact, f"{one.value:.4g}", f"{one.median:.4g}", f"{one.z:+.1f}",
+         callers.get(one.patient_id) or "")
+        for one in judged.standouts
+        if one.patient_id in named
+    ]  # fmt: skip
+    heads = ("patient", "fact", "value", "median of the cohort", "robust z", "callers")
+    return {
+        "standouts": markdown_table(heads, rows),
+        "patients_who_stand_out": len({one.patient_id for one in judged.standouts}),
+        "patients_judged": dict(judged.patients),
+        "too_few_to_judge": dict(judged.too_few),
+        "limit_of_z": judged.limit,
+        "false_alarm": FALSE_ALARM,
+    }
+
+
 @dg.definitions
 def defs() -> dg.Definitions:
-    """A drift report for each study that predicts classes."""
-    return dg.Definitions(assets=[_drift_report(name) for name in scored_studies()])
+    """A drift report for each study that predicts classes, a check for each table of files."""
+    return dg.Definitions(
+        assets=[_drift_report(name) for name in scored_studies()],
+        asset_checks=[_outlier_check(found.contract) for found in assays().values()],
+    )

@@ -32,6 +32,7 @@ from ml.report.reasons import force_picture
 from ml.report.study import frame_dictionary, frame_sidecar
 from ml.report.words import Dictionary, Evidence
 from ml.training.stored import StoredTraining, read_table
+from oncoframe.facts import in_words
 
 #: Classes listed with their probabilities, beside those in the prediction set.
 _LISTED_CLASSES = 8
@@ -45,6 +46,7 @@ def patient_report(
     patient_id: str,
     *,
     evidence: Mapping[str, Evidence] | None = None,
+    files: pl.DataFrame | None = None,
 ) -> str:
     """Page of one patient, as HTML.
 
@@ -58,6 +60,8 @@ def patient_report(
         Pseudonym of a patient of that frame.
     evidence
         Id of a biomarker -> what it is and who says so.
+    files
+        Facts of the patient's files, with the columns of :data:`oncoframe.facts.SCHEMA`.
 
     Raises
     ------
@@ -67,10 +71,15 @@ def patient_report(
     sidecar, frame = frame_sidecar(frame_dir), read_frame(frame_dir)
     dictionary = frame_dictionary(sidecar, frame.rows.schema, evidence)
     case = open_case(training, frame, patient_id, sidecar.get("excluded", {}))
-    return render(patient_page(training, case, dictionary))
+    return render(patient_page(training, case, dictionary, files))
 
 
-def patient_page(training: StoredTraining, case: Case, dictionary: Dictionary) -> Page:
+def patient_page(
+    training: StoredTraining,
+    case: Case,
+    dictionary: Dictionary,
+    files: pl.DataFrame | None = None,
+) -> Page:
     """Page of a case that was opened."""
     model = training.best
     best = case.answer.best
@@ -99,7 +108,7 @@ def patient_page(training: StoredTraining, case: Case, dictionary: Dictionary) -
         warnings=tuple(warnings(training, case, dictionary)),
         sections=(
             _answer_section(case, training.study.conformal.coverage),
-            _assay_section(case),
+            _assay_section(case, files),
             _reason_section(training, case, dictionary),
             _neighbour_section(training, case),
         ),
@@ -174,7 +183,7 @@ def _answer_section(case: Case, coverage: float) -> Section:
     )  # fmt: skip
 
 
-def _assay_section(case: Case) -> Section:
+def _assay_section(case: Case, files: pl.DataFrame | None) -> Section:
     rows = tuple(
         (modality_name(m), "performed" if done else "not performed, or failed",
          "yes" if m in case.uses else "no")
@@ -182,7 +191,22 @@ def _assay_section(case: Case) -> Section:
     )  # fmt: skip
     table = Table("Assays known at the index date", ("Assay", "Status", "Used by the model"), rows,
                   words=3)  # fmt: skip
-    return Section("assays", "Assays", (table,))
+    return Section("assays", "Assays", (table, *_file_tables(case, files)))
+
+
+def _file_tables(case: Case, files: pl.DataFrame | None) -> list[Block]:
+    """Files up to the index date, and what a person needs to trust what was read from them."""
+    if files is None:
+        return []
+    known = files.filter(pl.col("event_timestamp") <= case.index).rows(named=True)
+    rows = [
+        (modality_name(one["modality"]), f"{one['event_timestamp']:%Y-%m-%d}", what, said)
+        for one in known
+        for what, said in (in_words(one) or {"Not recorded": "read by an older version"}).items()
+    ]
+    heads = ("Assay", "Date", "Fact", "Value")
+    caption = "Files up to the index date, as they stand now"
+    return [Table(caption, heads, tuple(rows), words=4)] if rows else []
 
 
 def _reason_section(training: StoredTraining, case: Case, dictionary: Dictionary) -> Section:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from oncoframe import facts
 from oncoframe.contracts import Status
 from oncoframe.errors import FileMissing
 from oncoframe.extraction import BlockValues, Extraction, LandedFile
@@ -107,7 +108,9 @@ def _show(
     shown = table(f"{modality} features of {path.name}", ["feature"], ["value"])
     for name, value in found.features.items():
         shown.add_row(name, "" if value is None else f"{value}")
-    output.say(shown, _account(found))
+    told = facts.values(found)
+    said = (f"{what}: {words}" for what, words in facts.in_words(told).items())
+    output.say(shown, _account(found), *said)
     output.result(
         {
             "modality": modality,
@@ -119,6 +122,7 @@ def _show(
             "failed": sum(found.failed.values()),
             "filter_reasons": found.filtered,
             "failure_reasons": found.failed,
+            "facts": {**told, "measures": dict(found.facts.measures)},
             "features": found.features,
             "blocks": {name: _named(block) for name, block in found.blocks.items()},
         }

@@ -17,7 +17,7 @@ from itertools import chain, islice
 
 import polars as pl
 
-from oncoframe import ledger
+from oncoframe import facts, ledger
 from oncoframe.contracts import WITHDRAWN, Contract
 from oncoframe.errors import ContractViolation, OncoFrameError, Unavailable
 from oncoframe.extraction import ReadFile
@@ -128,6 +128,9 @@ class Driver:
                 for task, reads in found.items()
             }
             run_id = next(iter(entries.values())).run_id
+            # Before the rows, as pictures are.
+            read = chain.from_iterable(new.values())
+            facts.append(self.lake, contract, read, created=self.clock(), run_id=run_id)
             refused = self._append(contract, new, run_id)
         errors.update(refused)
         outcomes = [

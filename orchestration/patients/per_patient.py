@@ -14,12 +14,14 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from oncoframe import facts
 from oncoframe.contracts import Contract
+from oncoframe.extraction import Extraction
 from oncoframe.ledger import Entry, Outcome
 from oncoframe.modalities import assays
 from oncoframe.modality import ModalitySpec
 from orchestration.groups import OWNERS, group
-from orchestration.metadata import contract_schema, picture_metadata
+from orchestration.metadata import contract_schema, markdown_table, picture_metadata
 from orchestration.partitions import PATIENTS
 from orchestration.patients.driver import Driver, PatientOutcome
 from orchestration.patients.pictures import newest
@@ -27,6 +29,8 @@ from orchestration.progress import Progress
 
 _DONE = (Outcome.OK, Outcome.NOT_PERFORMED)
 CHECK = "no_patient_in_quarantine"
+#: Check of the same tables by :mod:`assets.monitoring.defs`, on a schedule of its own.
+OUTLIER_CHECK = "nobody_stands_out"
 #: Patients per run of a backfill; a run costs 0.3 s in process and seconds as a process.
 BACKFILL_CHUNK = 500
 #: Patients named in metadata; the ledger names all.
@@ -117,7 +121,18 @@ def _materialization(
         metadata["filtered"] = _total(extraction.filtered for extraction in found)
         metadata["failed"] = _total(extraction.failed for extraction in found)
         metadata.update(found[-1].notes)
+        metadata.update(_facts(found[-1]))
     return dg.AssetMaterialization(contract.table, partition=entry.patient_id, metadata=metadata)
+
+
+def _facts(found: Extraction) -> dict[str, Any]:
+    """What a person needs to trust the newest row; the numbers on their own, to be plotted."""
+    told = facts.in_words(facts.values(found))
+    numbers = {**found.facts.measures, "share_used": found.share_used}
+    return {
+        "facts": markdown_table(("fact", "value"), told.items()),
+        **{name: value for name, value in numbers.items() if value is not None},
+    }
 
 
 def _forget(instance: dg.DagsterInstance, contract: Contract, entries: Sequence[Entry]) -> None:

@@ -229,6 +229,12 @@ def test_extract__accounts_for_every_record(oncoframe, zone, tmp_path):
     } <= (found.keys())
     assert (found["modality"], found["status"]) == ("snv", "performed")
     assert found["records"] == found["used"] + found["filtered"] + found["failed"] > 0
+    facts = found["facts"]
+    assert (facts["build"], facts["build_source"]) == ("GRCh38", "declared")
+    assert (facts["records"], facts["used"]) == (found["records"], found["used"])
+    assert facts["measures"]["genes"] > 0
+    said = oncoframe(tmp_path, "extract", "snv", path, "--genome", "GRCh38").stdout
+    assert "Reference build: GRCh38 (declared)" in said
 
 
 @pytest.mark.parametrize("way", ["truncated_gzip", "empty", "kills_worker"])

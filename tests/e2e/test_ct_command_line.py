@@ -105,6 +105,9 @@ def test_extract__describes_a_study(landing, oncoframe, tmp_path):
     assert (found["slices"], found["mask_voxels"]) == (about["slices"], about["mask_voxels"])
     assert len(found["features"]) == 107
     assert {series["used"] for series in found["series"]} == {True}
+    assert found["facts"]["region"] == found["covariates"]["roi"]
+    assert found["facts"]["region_rule"] == found["covariates"]["roi_rule"]
+    assert found["facts"]["measures"].keys() == {"lowest_hu", "highest_hu"}
 
 
 def test_extract__describes_ready_volumes_alike(landing, oncoframe, tmp_path):

@@ -302,7 +302,7 @@ def as_medium(landed: Path, folder: Path) -> Path:
 def test_copies__of_any_layout_give_the_same_row(how, landed, tmp_path, lay):
     """Archives, downloads and CDs lay files out in their own way; the tumour stays the same."""
     place = lay(landed, tmp_path / "laid_out")
-    rows = [("P1", "ct", str(place), DAY, "performed", None, None, None)]
+    rows = [("P1", "ct", str(place), DAY, "performed", None, None, None, None)]
     _, [copy] = with_copies(pl.DataFrame(rows, schema=SCHEMA, orient="row"), how)
     write_copy("P1", copy.source, copy.target, how)
     expected = extract(landed, reference_build=None)
@@ -327,8 +327,8 @@ def test_write_copy__reads_from_object_storage(how, landed, bucket):
 
 def test_with_copies__takes_a_dicomdir_for_its_folder(how, landed):
     (landed / "DICOMDIR").write_bytes(b"")
-    rows = [("P1", "ct", str(landed / "DICOMDIR"), DAY, "performed", None, None, None)]
-    rows += [("P1", "snv", "/x/doe.vcf", DAY, "performed", None, None, None)]
+    rows = [("P1", "ct", str(landed / "DICOMDIR"), DAY, "performed", None, None, None, None)]
+    rows += [("P1", "snv", "/x/doe.vcf", DAY, "performed", None, None, None, None)]
     sheet = pl.DataFrame(rows, schema=SCHEMA, orient="row")
     changed, [copy] = with_copies(sheet, how)
     assert copy.source == str(landed)

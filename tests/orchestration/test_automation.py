@@ -16,6 +16,7 @@ import pytest
 from assets.models.verdicts import StoredVerdict, store_verdict
 from ml.registry.tracker import mlflow
 from ml.study.definition import study_names
+from oncoframe import facts
 from orchestration import automation
 from orchestration.pipeline import open_instance
 from orchestration.settings import Settings
@@ -218,9 +219,20 @@ def test_schedules__run_when_the_settings_say(tmp_path):
     found = {s.name: s for s in automation.schedules(Settings(home=tmp_path))}
     assert found["nightly_scores"].cron_schedule == "0 1 * * *"
     assert found["weekly_retrain"].cron_schedule == "0 2 * * 1"
+    assert found["weekly_outliers"].cron_schedule == "0 3 * * 1"
     assert {s.execution_timezone for s in found.values()} == {"UTC"}
-    other = Settings(home=tmp_path, nightly_cron="30 3 * * *", retrain_cron="0 4 1 * *")
-    assert [s.cron_schedule for s in automation.schedules(other)] == ["30 3 * * *", "0 4 1 * *"]
+    crons = ["30 3 * * *", "0 4 1 * *", "0 5 1 * *"]
+    other = Settings(
+        home=tmp_path, nightly_cron=crons[0], retrain_cron=crons[1], outliers_cron=crons[2]
+    )
+    assert [s.cron_schedule for s in automation.schedules(other)] == crons
+
+
+def test_weekly_outliers__wait_until_a_file_was_read(night):
+    """A check of nothing would look like a clean cohort."""
+    assert "no file was read" in night.clock("weekly_outliers", MONDAY).skip_message
+    night.lake.append(facts.TABLE, pl.DataFrame(schema=facts.SCHEMA))
+    assert night.clock("weekly_outliers", MONDAY).run_key.startswith("outliers-2024-06-03")
 
 
 def test_drift_retrain__says_why_it_does_nothing(night):

@@ -1,12 +1,14 @@
 """The main job as Dagster sees it: a partition is green while its patient's rows stand."""
 
+import shutil
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from assets.store.catalog import services
-from orchestration.definitions import pipeline_of
+from oncoframe import facts
+from orchestration.definitions import build, pipeline_of
 from orchestration.pipeline import Pipeline, open_instance
 from orchestration.progress import Progress
 
@@ -90,3 +92,74 @@ def test_run__registers_again_once_a_feature_service_is_new(zone, monkeypatch):
         assert runs() == first + 1
     # Back at what was registered long ago, which is not what is registered now.
     assert runs() == first + 2
+
+
+def calls(good: int, doubted: int = 0) -> str:
+    """Fusion table with calls of enough and of too few reads."""
+    lines = [f"A{i}--B{i}\t7\t3\n" for i in range(good)]
+    lines += [f"C{i}--D{i}\t0\t1\n" for i in range(doubted)]
+    return f"#FusionName\tJunctionReadCount\tSpanningFragCount\n{''.join(lines)}"
+
+
+def outliers(zone) -> dg.AssetCheckEvaluation:
+    """What the weekly check says of the fusions."""
+    job = build(zone.pipeline.settings).resolve_job_def("outliers")
+    done = job.execute_in_process(instance=zone.pipeline.instance)
+    return next(one for one in done.get_asset_check_evaluations() if one.asset_key == TABLE)
+
+
+def test_outliers__names_who_stands_out_and_by_what(zone):
+    """A file of which nearly nothing is used looks like any other row of the table."""
+    cohort = {f"P{i}": calls(18 + i % 3, 2) for i in range(24)}
+    zone.lay(**cohort)
+    zone.run()
+    clean = outliers(zone)
+    assert clean.passed
+    assert clean.metadata["patients_judged"].value == {"genes": 24, "share_used": 24}
+
+    zone.lay(**(cohort | {"P7": calls(1, 90)}))
+    zone.run()
+    found = outliers(zone)
+    assert not found.passed
+    assert found.severity is dg.AssetCheckSeverity.WARN
+    assert found.description == "Patients with a file that stands out: 1"
+    _, _, *rows = found.metadata["standouts"].value.splitlines()
+    assert any(row.startswith("| P7 | share_used | 0.01099 |") for row in rows), rows
+    assert {row.split(" | ")[0] for row in rows} == {"| P7"}
+
+
+def test_outliers__says_that_there_are_too_few_to_judge(zone):
+    """Three patients have no distribution; silence would be an all-clear."""
+    found = outliers(zone)
+    assert found.passed
+    assert found.description == "too few patients to judge (20 needed): genes of 3"
+
+
+def test_outliers__judges_a_home_of_before_without_facts(zone):
+    """Rows of an older version have no facts; they are not judged, and nothing breaks."""
+    shutil.rmtree(zone.pipeline.lake.path(facts.TABLE))
+    assert outliers(zone).description == "No facts were recorded yet"
+    zone.lay(P1=calls(3), P2=GOOD, P3=GOOD)
+    zone.run()
+    assert outliers(zone).metadata["too_few_to_judge"].value == {"genes": 1}
+
+
+def test_materialization__shows_the_facts_of_the_file(zone):
+    """Who looks at a patient's partition sees who made the file, and how much of it counts."""
+    event = zone.pipeline.instance.fetch_materializations(
+        dg.AssetRecordsFilter(TABLE, asset_partitions=["P1"]), limit=1
+    )
+    metadata = event.records[0].asset_materialization.metadata
+    assert metadata["share_used"].value == 1.0
+    assert metadata["genes"].value == 2.0
+    shown = metadata["facts"].value.splitlines()
+    assert "| Callers | STAR-Fusion |" in shown
+    assert "| Reference build | GRCh38 (assumed) |" in shown
+    assert "| Records used | 1 of 1 (100%) |" in shown
+
+
+def test_run__leaves_the_weekly_check_to_its_schedule(zone):
+    """Every chunk of a backfill would judge the whole cohort again."""
+    key = dg.AssetCheckKey(TABLE, "nobody_stands_out")
+    storage = zone.pipeline.instance.event_log_storage
+    assert storage.get_latest_asset_check_execution_by_key([key]) == {}

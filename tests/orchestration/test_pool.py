@@ -277,11 +277,11 @@ def test_run__says_when_a_file_takes_all_memory(settings, write):
 def test_run__calls_an_unknown_error_a_defect(settings, tmp_path):
     """An error outside the tree must reach the ledger with the place to look at, and no value."""
     unheard_of = task("P1", tmp_path)
-    files = (replace(unheard_of.files[0], modality="unheard of"),)
+    files = (replace(unheard_of.files[0], reference_build=38),)  # a number: no build at all
     finished = finish(settings, [replace(unheard_of, files=files)])
     assert isinstance(finished["P1"].reading.error, ExtractorFailed)
     assert re.search(
-        r"got ValueError at orchestration/patients/worker.py:\d+\.",
+        r"got \w+Error at [a-z/]+\.py:\d+\.",
         str(finished["P1"].reading.error),
     )
 

@@ -10,9 +10,11 @@ it, which knows the sex or does not.
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from assets.genomics.cnv.features import AUTOSOMES, CONTRACT, Profile, cnv_blocks, cnv_scalars
@@ -20,8 +22,16 @@ from assets.genomics.cnv.tables import Segments, read_segments
 from assets.genomics.cnv.vcf import read_cnv_vcf
 from assets.genomics.contigs import told_build
 from assets.genomics.vcf.bcf import vcf_blocks
+from assets.genomics.vcf.facts import vcf_facts
 from oncoframe.errors import ImpossibleValue, WrongFormat
-from oncoframe.extraction import Extraction, refuse_nothing_usable
+from oncoframe.extraction import (
+    BlockValues,
+    Extraction,
+    Facts,
+    FeatureValue,
+    named_build,
+    refuse_nothing_usable,
+)
 from oncoframe.reference.active import reference_for
 from oncoframe.reference.builds import CHROMOSOMES, chromosome_names
 from oncoframe.reference.tables import Reference
@@ -56,11 +66,12 @@ _SILENT = (
 
 @dataclass(frozen=True)
 class _Read:
-    """Segments of a file, its genome build and the sample, as far as they are known."""
+    """Segments of a file, its build, sample and other facts, as far as they are known."""
 
     segments: Segments
     build: str | None
     sample: str | None
+    facts: Facts
 
 
 def extract(path: Path, *, reference_build: str | None, sample: str | None = None) -> Extraction:
@@ -111,6 +122,7 @@ def extract(path: Path, *, reference_build: str | None, sample: str | None = Non
     profile = Profile(placed, is_complete, _failed(rows, reference))
     reasons = Counter(rows["reason"].drop_nulls().to_list())
     scalars = cnv_scalars(profile, reference, purity=found.purity, ploidy=found.ploidy)
+    blocks = cnv_blocks(profile, reference, genes)
     clipped = rows.filter(pl.col("reason").is_null() & pl.col("is_below_none"))
     extraction = Extraction(
         records=len(rows),
@@ -118,18 +130,27 @@ def extract(path: Path, *, reference_build: str | None, sample: str | None = Non
         filtered={r: n for r, n in sorted(reasons.items()) if r not in _FAILED},
         failed={r: n for r, n in sorted(reasons.items()) if r in _FAILED},
         features={**scalars, "cnv_segments": len(used)},
-        blocks=cnv_blocks(profile, reference, genes),
+        blocks=blocks,
         notes={"copies_below_none": len(clipped)} if len(clipped) else {},
         annotation_version=reference.label if reference else None,
         sample=read.sample,
+        facts=replace(read.facts, measures=_measures(blocks, scalars["cnv_ploidy"])),
     )
     return refuse_nothing_usable(extraction, path, _SILENT)
+
+
+def _measures(blocks: Mapping[str, BlockValues | None], ploidy: FeatureValue) -> dict[str, float]:
+    """Genes with a copy number, and ploidy, where the file tells."""
+    genes = blocks["cnv_gene_ratio"]
+    counted = {} if genes is None else {"genes": float(np.isfinite(genes.values).sum())}
+    return counted | ({"ploidy": ploidy} if isinstance(ploidy, float) else {})
 
 
 def _read(path: Path, reference_build: str | None, sample: str | None) -> _Read:
     if _is_vcf(path):
         segments, events = read_cnv_vcf(path, reference_build=reference_build, sample=sample)
-        return _Read(segments, events.build, events.sample)
+        facts = vcf_facts(events.header, reference_build, events.build)
+        return _Read(segments, events.build, events.sample, facts)
     found = read_segments(path)
     if len(found.rows) > MAX_RECORDS:
         raise WrongFormat(
@@ -138,7 +159,8 @@ def _read(path: Path, reference_build: str | None, sample: str | None) -> _Read:
     build = told_build(path, found.rows["chrom"].drop_nulls().unique(), reference_build)
     named = found.rows["sample"].drop_nulls().unique(maintain_order=True)
     names = [name for name in named if name]
-    return _Read(found, build, one_sample(names, sample, path) if names else None)
+    facts = Facts(found.callers, *named_build(reference_build, build))
+    return _Read(found, build, one_sample(names, sample, path) if names else None, facts)
 
 
 def _is_vcf(path: Path) -> bool:

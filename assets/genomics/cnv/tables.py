@@ -56,6 +56,8 @@ class Segments:
         Whether copies are fitted and not counted, and so may lie far below none.
     purity, ploidy
         As the file gives them.
+    callers
+        Tool whose columns these are; empty for those that several write.
     reason : dict
         Line -> why its record does not count, for rules that only this reader knows.
     """
@@ -66,6 +68,7 @@ class Segments:
     is_fitted: bool = False
     purity: float | None = None
     ploidy: float | None = None
+    callers: tuple[str, ...] = ()
     reasons: dict[int, str] = field(default_factory=dict)
 
 
@@ -83,6 +86,7 @@ class _Layout:
     ratio: str | None = None
     copies: str | None = None
     minor: tuple[str, ...] = ()
+    tool: str | None = None
 
 
 _TCGA = ("chromosome", "start", "end")
@@ -90,16 +94,16 @@ _LAYOUTS = (
     # PURPLE, genes; the full table has places, excerpts of it do not
     _Layout(frozenset({"gene", "mincopynumber", "maxcopynumber"}), _TCGA, gene="gene",
             copies="mincopynumber", minor=("minminorallelecopynumber", "minminoralleleploidy"),
-            is_fitted=True),
+            is_fitted=True, tool="PURPLE"),
     # PURPLE, segments
     _Layout(frozenset({*_TCGA, "copynumber", "method"}), _TCGA, copies="copynumber",
-            minor=("minorallelecopynumber", "minoralleleploidy"), is_fitted=True),
+            minor=("minorallelecopynumber", "minoralleleploidy"), is_fitted=True, tool="PURPLE"),
     # CNVkit
     _Layout(frozenset({*_TCGA, "gene", "log2", "probes"}), _TCGA, is_zero_based=True, log2="log2",
-            copies="cn", minor=("cn1", "cn2")),
+            copies="cn", minor=("cn1", "cn2"), tool="CNVkit"),
     # DRAGEN .seg.called: its mean is a ratio, not the logarithm of one
     _Layout(frozenset({*_TCGA, "segment_mean", "segment_call"}), _TCGA, sample="sample",
-            ratio="segment_mean", copies="copy_number"),
+            ratio="segment_mean", copies="copy_number", tool="DRAGEN"),
     # TCGA and GDC
     _Layout(frozenset({*_TCGA, "segment_mean"}), _TCGA, sample="sample", log2="segment_mean"),
     _Layout(frozenset({*_TCGA, "copy_number", "minor_copy_number"}), _TCGA, sample="gdc_aliquot",
@@ -112,9 +116,9 @@ _LAYOUTS = (
     _Layout(frozenset({*_TCGA, "seg.mean"}), _TCGA, sample="sample", log2="seg.mean"),
     # GATK
     _Layout(frozenset({"contig", "start", "end", "mean_log2_copy_ratio"}),
-            ("contig", "start", "end"), log2="mean_log2_copy_ratio"),
+            ("contig", "start", "end"), log2="mean_log2_copy_ratio", tool="GATK"),
     _Layout(frozenset({"contig", "start", "end", "log2_copy_ratio_posterior_50"}),
-            ("contig", "start", "end"), log2="log2_copy_ratio_posterior_50"),
+            ("contig", "start", "end"), log2="log2_copy_ratio_posterior_50", tool="GATK"),
 )  # fmt: skip
 _TOOLS = "CNVkit (.cns), SEG, GATK segments, PURPLE segments or genes"
 _COMMENT = re.compile(rb"^(?:#(?!ID\b|[Cc]hrom)|@)[^\n]*\n?", re.MULTILINE)
@@ -149,6 +153,7 @@ def read_segments(path: Path) -> Segments:
         _rows(frame, names, layout),
         is_by_gene=layout.gene is not None,
         is_fitted=layout.is_fitted,
+        callers=(layout.tool,) if layout.tool else (),
     )
 
 

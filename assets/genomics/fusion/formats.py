@@ -76,8 +76,8 @@ _IN_FRAME = {"inframe", "inframe-shift", "in-frame", "true", "in_frame"}
 _OUT_OF_FRAME = {"frameshift", "frame-shift", "out-of-frame", "false", "out_of_frame", "stop-codon"}
 
 
-def read_calls(path: Path) -> list[FusionCall]:
-    """Calls of a fusion table, in file order; none for a table of only a header.
+def read_calls(path: Path) -> tuple[str, list[FusionCall]]:
+    """Caller and calls of a fusion table, in file order; none for a table of only a header.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def read_calls(path: Path) -> list[FusionCall]:
         raise wrong_columns(path, 1, len(columns), len(columns), cut=True)
     used = {name: columns[name] for name in _columns_used(layout) if name in columns}
     rows = frame.select("line", **{name: pl.col(full) for name, full in used.items()})
-    return [_call(row, layout, path) for row in rows.iter_rows(named=True)]
+    return layout.caller, [_call(row, layout, path) for row in rows.iter_rows(named=True)]
 
 
 def _columns_used(layout: FusionLayout) -> list[str]:

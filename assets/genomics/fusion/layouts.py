@@ -18,7 +18,7 @@ class FusionLayout:
     Parameters
     ----------
     caller
-        For messages.
+        Its name, for messages and facts.
     required
         Columns that must be there for the caller to be recognised.
     partners

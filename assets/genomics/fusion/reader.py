@@ -25,7 +25,15 @@ from assets.genomics.panel.fusions import (
     fusion_name,
 )
 from oncoframe.contracts import Block, Contract, Feature, Modality
-from oncoframe.extraction import BlockValues, Extraction, FeatureValue, refuse_nothing_usable
+from oncoframe.extraction import (
+    BlockValues,
+    Extraction,
+    Facts,
+    FeatureValue,
+    named_build,
+    names_called,
+    refuse_nothing_usable,
+)
 from oncoframe.reference.active import reference_for
 from oncoframe.reference.genes import current_symbol
 from oncoframe.reference.tables import Reference
@@ -112,7 +120,7 @@ def extract(path: Path, *, reference_build: str | None, sample: str | None = Non
     NothingUsable
         If there are calls, and none names a partner and can be read.
     """
-    calls = read_calls(path)
+    caller, calls = read_calls(path)
     names = list(dict.fromkeys(call.sample for call in calls if call.sample))
     own = one_sample(names, sample, path) if names else None
     filtered: Counter[str] = Counter()
@@ -131,15 +139,18 @@ def extract(path: Path, *, reference_build: str | None, sample: str | None = Non
             filtered[reason] += 1
         else:
             fusions.append(fusion)
+    partners = _partners(fusions, unread)
+    told = named_build(reference_build, reference.build if reference else None, "assumed")
     found = Extraction(
         records=len(calls),
         used=len(fusions),
         filtered=dict(filtered),
         failed=dict(failed),
         features=_scalars(fusions, unread),
-        blocks={"fusion_partner": _partners(fusions, unread)},
+        blocks={"fusion_partner": partners},
         annotation_version=reference.label if reference else None,
         sample=own,
+        facts=Facts((caller,), *told, measures=names_called([partners])),
     )
     return refuse_nothing_usable(found, path, _SILENT)
 

@@ -36,6 +36,7 @@ from assets.genomics.snv.alleles import (
     judged,
 )
 from assets.genomics.snv.features import CONTRACT, GENES_WITH_CHANGES, snv_blocks, snv_scalars
+from assets.genomics.vcf.facts import vcf_facts
 from assets.genomics.vcf.kind import Kind, declared_kind, kind_of_events, refuse_other_kind
 from assets.genomics.vcf.records import (
     VcfHeader,
@@ -46,7 +47,7 @@ from assets.genomics.vcf.records import (
 )
 from assets.genomics.vcf.tumour import same_specimen, tumour_sample
 from oncoframe.errors import WrongFormat
-from oncoframe.extraction import Extraction, refuse_nothing_usable
+from oncoframe.extraction import Extraction, names_called, refuse_nothing_usable
 from oncoframe.reference.active import reference_for
 from oncoframe.reference.builds import chromosome_names
 
@@ -139,6 +140,7 @@ def extract(path: Path, *, reference_build: str | None, sample: str | None = Non
     tells = by_place is None or not fates[Fate.USED]
     tool = str(annotation.tool) if annotation else None
     scalars = snv_scalars(used, tells_consequences=tells, failed_genes=failed_genes)
+    blocks = snv_blocks(used, tells_consequences=tells, failed_genes=failed_genes)
     found = Extraction(
         records=records,
         used=fates[Fate.USED],
@@ -146,9 +148,10 @@ def extract(path: Path, *, reference_build: str | None, sample: str | None = Non
                   if fates[f] and f not in (*_FAILED, Fate.USED)},
         failed={f.name.lower(): fates[f] for f in _FAILED if fates[f]},
         features={**scalars, "snv_annotation": tool},
-        blocks=snv_blocks(used, tells_consequences=tells, failed_genes=failed_genes),
+        blocks=blocks,
         annotation_version=by_place.reference.label if by_place else None,
         sample=header.samples[tumour],
+        facts=vcf_facts(header, reference_build, build, names_called(blocks.values())),
     )  # fmt: skip
     return refuse_nothing_usable(found, path, [fate.name.lower() for fate in _SILENT])
 

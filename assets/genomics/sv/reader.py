@@ -20,8 +20,9 @@ from assets.genomics.sv.records import (
     with_structure,
 )
 from assets.genomics.vcf.events import read_events
+from assets.genomics.vcf.facts import vcf_facts
 from assets.genomics.vcf.kind import Kind, declares, is_small, refuse_other_kind
-from oncoframe.extraction import Extraction, refuse_nothing_usable
+from oncoframe.extraction import Extraction, names_called, refuse_nothing_usable
 from oncoframe.reference.active import reference_for
 
 __all__ = ["CONTRACT", "extract"]
@@ -91,14 +92,17 @@ def extract(path: Path, *, reference_build: str | None, sample: str | None = Non
     events = events_of(alleles)
     pairs = pairs_of(events, reference)
     failed = alleles.filter(pl.col("reason").is_in(FAILED) & pl.col("is_believed"))
+    blocks = sv_blocks(events, pairs, reference, failed)
+    called = names_called(blocks[block.name] for block in CONTRACT.blocks if block.axis == "gene")
     extraction = Extraction(
         records=len(found.rows),
         used=int(fates["is_used"].sum()),
         filtered={r: n for r, n in sorted(reasons.items()) if r not in FAILED},
         failed={r: n for r, n in sorted(reasons.items()) if r in FAILED},
         features=sv_scalars(events, pairs),
-        blocks=sv_blocks(events, pairs, reference, failed),
+        blocks=blocks,
         annotation_version=reference.label if reference else None,
         sample=found.sample,
+        facts=vcf_facts(found.header, reference_build, found.build, called),
     )
     return refuse_nothing_usable(extraction, path, _SILENT)

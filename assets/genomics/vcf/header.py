@@ -46,14 +46,18 @@ class VcfHeader:
 
     def build(self) -> str | None:
         """Genome build by the lengths or accessions of the contigs, by ``##reference``, or None."""
+        return self.told_build()[0]
+
+    def told_build(self) -> tuple[str | None, str]:
+        """Genome build or None, and what tells it: ``contigs`` or ``header``."""
         if self.contig_lengths:
-            return build_of_contigs(self.contig_lengths)
+            return build_of_contigs(self.contig_lengths), "contigs"
         names = (_CONTIG_NAME.search(line) for line in self.meta if line.startswith("##contig=<"))
         told = builds_of_accessions(name[1] for name in names if name)
         if len(told) == 1:
-            return told.pop()
+            return told.pop(), "contigs"
         lines = [line for line in self.meta if line.startswith(("##reference=", "##assembly="))]
-        return build_in_text(" ".join(lines))
+        return build_in_text(" ".join(lines)), "header"
 
     def declares(self, kind: str, key: str) -> str | None:
         """Meta line that declares an ``INFO`` or ``FORMAT`` key, or None."""

@@ -11,6 +11,8 @@ from ml.report.patient import patient_page, warnings
 from ml.report.patient_facts import Answer, Case, CaseReason, Unusual
 from ml.report.study import frame_dictionary, frame_sidecar
 from ml.report.words import Evidence
+from oncoframe.extraction import Extraction, Facts
+from oncoframe.facts import SCHEMA, values
 
 EVIDENCE = {"PML::RARA": Evidence("t(15;17), PML::RARA", ("Khoury et al. 2022", "Arber 2022"))}
 SURE = Answer(("APL", "AML", "CML"), (0.9, 0.06, 0.04), ("APL",), abstained=False)
@@ -141,3 +143,28 @@ def test_patient_page__says_where_a_value_lies(kept, case, dictionary, above, sa
     [row] = tables(patient_page(kept.training, changed, dictionary))["reasons"].rows
 
     assert said in row[1]
+
+
+def test_patient_page__shows_what_a_person_needs_to_trust_a_file(kept, case, dictionary):
+    """Files up to the index date only; one of an older version says so; a name is no markup."""
+    found = Extraction(
+        records=100, used=98, filtered={"no_call": 2}, failed={}, features={}, sample="T<b>1",
+        facts=Facts(("Mutect2 4.1.8.1",), "GRCh38", "contigs", measures={"genes": 31.0}),
+    )  # fmt: skip
+    empty = dict.fromkeys(SCHEMA)
+    file = {**empty, "modality": "snv", "event_timestamp": datetime(2019, 5, 4, tzinfo=UTC)}
+    later = {**file, "event_timestamp": datetime(2021, 1, 1, tzinfo=UTC)}
+    old = {**file, "modality": "cnv"}
+    files = pl.DataFrame([{**file, **values(found)}, old, later], schema=SCHEMA)
+    page = patient_page(kept.training, case, dictionary, files)
+    rows = tables(page)["assays"].rows
+    assert [row[2:] for row in rows if row[1] == "2019-05-04"] == [
+        ("Sample", "Tb1"),
+        ("Callers", "Mutect2 4.1.8.1"),
+        ("Reference build", "GRCh38 (contigs)"),
+        ("Records used", "98 of 100 (98%)"),
+        ("Measures", "genes 31"),
+        ("Not recorded", "read by an older version"),
+    ]
+    assert len(rows) == 6
+    assert "Mutect2 4.1.8.1" in render(page)
