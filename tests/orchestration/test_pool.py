@@ -274,16 +274,13 @@ def test_run__says_when_a_file_takes_all_memory(settings, write):
     assert finished["good"].reading.error is None
 
 
-def test_run__calls_an_unknown_error_a_defect(settings, tmp_path):
+def test_run__calls_an_unknown_error_a_defect(settings, write):
     """An error outside the tree must reach the ledger with the place to look at, and no value."""
-    unheard_of = task("P1", tmp_path)
-    files = (replace(unheard_of.files[0], reference_build=38),)  # a number: no build at all
-    finished = finish(settings, [replace(unheard_of, files=files)])
+    good = write("P1")
+    files = (replace(good.files[0], reference_build=38),)  # a number, which no reader expects
+    finished = finish(settings, [replace(good, files=files)])
     assert isinstance(finished["P1"].reading.error, ExtractorFailed)
-    assert re.search(
-        r"got \w+Error at [a-z/]+\.py:\d+\.",
-        str(finished["P1"].reading.error),
-    )
+    assert re.search(r"got \w+Error at [a-z/_]+\.py:\d+\.", str(finished["P1"].reading.error))
 
 
 def test_run__blames_no_file_when_no_worker_starts(settings, write):
