@@ -213,7 +213,7 @@ def test_extract__accounts_for_every_record(oncoframe, zone, tmp_path):
     """What the acceptance checks compare with other readers' counts."""
     landing, truth = zone
     good = next(p for p, about in truth.items() if not about["corrupt"] and about["specimens"])
-    [path] = sorted((landing / "patients" / good).rglob("*.vcf.gz"))[:1]
+    [path] = sorted((landing / "patients" / good).rglob("*.mutect2.vep.vcf.gz"))[:1]
     answer = oncoframe(tmp_path, "extract", "snv", path, "--genome", "GRCh38", "--json")
     assert answer.code == 0, answer.stderr
     found = answer.json
