@@ -179,7 +179,8 @@ def test_fusion__counts_the_lines_of_every_supported_caller(real_data):
     for path in (real_data / "fusion_calls").iterdir():
         if path.is_file():
             lines = len(path.read_text().strip().split("\n")) - 1
-            assert fusion.extract(path, reference_build=None).records == lines
+            sample = "BT474-demo" if path.name == "jaffa_results.csv" else None
+            assert fusion.extract(path, reference_build=None, sample=sample).records == lines
 
 
 def test_expression__sums_the_reads_of_salmon(real_data):
