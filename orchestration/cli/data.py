@@ -133,10 +133,11 @@ def _run(
     *,
     as_json: bool,
 ) -> None:
-    from orchestration.definitions import pipeline_of
     from orchestration.pipeline import open_instance
 
     with command(as_json=as_json) as output:
+        from orchestration.definitions import pipeline_of
+
         settings = Settings.load(home=home, landing=landing)
         with output.progress() as progress, open_instance(settings.dagster_dir) as instance:
             report = work(pipeline_of(settings, instance, progress))

@@ -38,10 +38,11 @@ def build(
     Example: oncoframe frame build aml_who_class --modalities snv,clinical --out frame.parquet
     """
     from assets.training.sidecar import FRAME, read_sidecar
-    from orchestration.definitions import pipeline_of
     from orchestration.pipeline import open_instance
 
     with command(as_json=as_json) as output:
+        from orchestration.definitions import pipeline_of
+
         settings = Settings.load(home=home)
         chosen = [name.strip() for name in modalities.split(",")] if modalities else None
         with output.progress() as progress, open_instance(settings.dagster_dir) as instance:

@@ -47,10 +47,11 @@ def demo(
     Example: oncoframe demo --patients 60
     """
     from assets.simulate.landing_zone import simulate
-    from orchestration.definitions import pipeline_of
     from orchestration.pipeline import open_instance
 
     with command(as_json=as_json) as output:
+        from orchestration.definitions import pipeline_of
+
         start = time.monotonic()
         settings = Settings.load(home=home)
         landing = settings.home / "landing"

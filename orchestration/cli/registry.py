@@ -43,11 +43,12 @@ def promote(
 
     Example: oncoframe promote aml_who_class --approver dr_lee --reason "new sequencer"
     """
-    from orchestration.definitions import pipeline_of
     from orchestration.pipeline import open_instance
     from orchestration.releases import promote_challenger
 
     with command(as_json=as_json) as output:
+        from orchestration.definitions import pipeline_of
+
         settings = Settings.load(home=home)
         with output.progress() as progress, open_instance(settings.dagster_dir) as instance:
             result = promote_challenger(

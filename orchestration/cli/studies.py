@@ -32,10 +32,11 @@ def train(study: StudyName, home: Home = None, as_json: AsJson = False) -> None:
 
     Example: oncoframe train aml_who_class
     """
-    from orchestration.definitions import pipeline_of
     from orchestration.pipeline import open_instance
 
     with command(as_json=as_json) as output:
+        from orchestration.definitions import pipeline_of
+
         settings = Settings.load(home=home)
         with output.progress() as progress, open_instance(settings.dagster_dir) as instance:
             result = pipeline_of(settings, instance, progress).train(study)
@@ -108,10 +109,11 @@ def score(study: StudyName, home: Home = None, as_json: AsJson = False) -> None:
 
     Example: oncoframe score aml_who_class
     """
-    from orchestration.definitions import pipeline_of
     from orchestration.pipeline import open_instance
 
     with command(as_json=as_json) as output:
+        from orchestration.definitions import pipeline_of
+
         settings = Settings.load(home=home)
         with output.progress() as progress, open_instance(settings.dagster_dir) as instance:
             result = pipeline_of(settings, instance, progress).score(study)

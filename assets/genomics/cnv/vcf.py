@@ -3,8 +3,8 @@
     path -> records with INFO and FORMAT keys -> Segments
 
 The ratio is, first that is given: FOLD_CHANGE (CNVkit), SM (DRAGEN), natorRD (CNVnator), RDCN / 2
-(DELLY), copies / 2. Copies are CN, TCN_EM (FACETS), else what the genotype of a deletion says. A
-file that lists no normal segment lists only what is altered.
+(DELLY), copies / 2. Copies are CN, TCN_EM (FACETS), else what the genotype of a deletion says, in
+a file that declares copy numbers. A file that lists no normal segment lists only what is altered.
 
 References
 ----------
@@ -95,7 +95,6 @@ def _refuse_other_kind(path: Path, events: Events) -> None:
         | pl.col("SVTYPE").is_in(_NO_COPIES).fill_null(value=False)
         | (pl.col("alt").str.contains("^[ACGTUNacgtun]+$") & pl.col("SVTYPE").is_not_null())
     )
-    # The genotype of a deletion tells copies only in a file of copy numbers.
     if declares(events.header, Kind.STRUCTURAL) and not declares(events.header, Kind.COPY_NUMBER):
         is_structural |= pl.col("alt").str.starts_with("<")
     others = {
@@ -113,9 +112,10 @@ def _with_numbers(events: Events) -> pl.DataFrame:
     whole = {key: pl.col(key).cast(pl.Int64, strict=False) for key in ("END", "SVLEN", "REFLEN")}
     alleles = pl.col("FORMAT/GT").str.extract_all(r"\d+")
     lost = alleles.list.eval((pl.element() != "0").cast(pl.Int64)).list.sum()
-    by_genotype = pl.when(
-        (pl.col("alt") == "<DEL>") & (alleles.list.len() == 2)  # noqa: PLR2004  # diploid
-    ).then(2.0 - lost)
+    # The genotype of a deletion tells copies only in a file that says that it is of copy numbers.
+    is_told = (pl.col("alt") == "<DEL>") & declares(events.header, Kind.COPY_NUMBER)
+    is_told &= alleles.list.len() == 2  # noqa: PLR2004  # diploid
+    by_genotype = pl.when(is_told).then(2.0 - lost)
     rows = events.rows.with_columns(
         stop=whole["END"],
         length=pl.coalesce(whole["SVLEN"].abs(), whole["REFLEN"]),

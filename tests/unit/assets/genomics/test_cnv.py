@@ -181,7 +181,11 @@ def test_extract__takes_a_vcf_of_events_for_the_whole_genome(extract):
 
 def test_extract__reads_purity_ploidy_and_deletions_by_genotype(extract):
     """CNVkit gives copies of gains only; those of a loss stand in its genotype."""
-    head = VCF.replace("#CHROM", "##EstimatedTumorPurity=0.7\n##OverallPloidy=2.9\n#CHROM", 1)
+    meta = (
+        '##FORMAT=<ID=CN,Number=1,Type=Integer,Description="Copies">\n'
+        "##EstimatedTumorPurity=0.7\n##OverallPloidy=2.9\n"
+    )
+    head = VCF.replace("#CHROM", f"{meta}#CHROM", 1)
     found = extract(
         head,
         "chr17 0 . N <DEL> . . END=22000000 GT:GQ 0/1:9",
@@ -190,6 +194,13 @@ def test_extract__reads_purity_ploidy_and_deletions_by_genotype(extract):
     assert (found.features["cnv_purity"], found.features["cnv_ploidy"]) == (0.7, 2.9)
     assert block(found, "cnv_gene_ratio")["TP53"] == 0.5
     assert block(found, "cnv_gene_copies")["RB1"] == 0
+
+
+def test_extract__takes_no_copies_from_the_genotypes_of_a_file_of_something_else(extract):
+    """A deletion that any caller found on one allele would be a loss of the whole segment."""
+    head = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tT\n"
+    with pytest.raises(NothingUsable):
+        extract(head, "chr17 0 . N <DEL> . PASS END=22000000 GT 0/1", build="GRCh38")
 
 
 def test_extract__reads_genes_of_purple(extract):
