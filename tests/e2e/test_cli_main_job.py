@@ -137,7 +137,7 @@ def test_run__computes_exactly_the_replaced_file(story):
         "fusion_features": [story.replaced]
     }
     moved = {t for t, version in after.versions.items() if before.versions[t] != version}
-    assert moved == {"landed_files", "fusion_features", "biomarkers", "ledger"}
+    assert moved == {"landed_files", "extraction_facts", "fusion_features", "biomarkers", "ledger"}
 
 
 def test_retry__computes_the_repaired_and_only_them(story):

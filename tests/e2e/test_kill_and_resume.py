@@ -122,7 +122,7 @@ def finished(home: Path, complete: dict[str, dict[str, int]]) -> dict[str, set[s
     for modality, contract in CONTRACTS.items():
         rows = _rows(lake, contract)
         whole = {patient for patient, n in rows.items() if n == complete[modality][patient]}
-        done[modality.value] = whole | set(bad.filter(modality=modality)["patient_id"])
+        done[modality] = whole | set(bad.filter(modality=modality)["patient_id"])
     return done
 
 
@@ -149,7 +149,7 @@ class Torment:
         """Go on until so many kills have been survived."""
         undisturbed, work_s = self.calm
         expected, tally = self.content(undisturbed), self.tally
-        complete = {m.value: _rows(Lake(undisturbed / "lake"), c) for m, c in CONTRACTS.items()}
+        complete = {m: _rows(Lake(undisturbed / "lake"), c) for m, c in CONTRACTS.items()}
         while tally.kills < kills:
             home, ended = self.folder / f"home{tally.homes}", False
             while not ended:
