@@ -12,6 +12,8 @@ import pytest
 
 from oncoframe.lake import Lake
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).parents[1] / "same_values.py"
 
 

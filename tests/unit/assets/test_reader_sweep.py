@@ -26,6 +26,8 @@ from assets.simulate.landing_zone import simulate
 from oncoframe.errors import BadInput
 from oncoframe.extraction import Extraction
 
+pytestmark = pytest.mark.slow
+
 READERS: dict[str, Callable[..., Extraction]] = {
     "snv": snv.extract,
     "sv": sv.extract,

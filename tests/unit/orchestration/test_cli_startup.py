@@ -8,6 +8,8 @@ import typer
 
 from orchestration.cli.main import app
 
+pytestmark = pytest.mark.slow
+
 #: Libraries that take a tenth of a second and more to load.
 HEAVY = {
     "SimpleITK", "boto3", "cyvcf2", "dagster", "dagster_dbt", "dbt", "duckdb", "evidently", "feast",

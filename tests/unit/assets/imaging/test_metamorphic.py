@@ -21,6 +21,8 @@ from assets.simulate.phantom.image import PhantomShape, make_phantom
 from assets.simulate.phantom.segmentation import segmentation
 from oncoframe.errors import BadInput
 
+pytestmark = pytest.mark.slow
+
 PHANTOM = make_phantom(PhantomShape(size=(9, 24, 26), tumour_mm=9.0, has_cavity=False), seed=1)
 IMAGES = ct_slices(PHANTOM)
 SEGMENTATIONS = {

@@ -12,6 +12,8 @@ from ml.report.study import study_page, study_report
 from ml.report.words import Evidence
 from oncoframe.errors import StudyError
 
+pytestmark = pytest.mark.slow
+
 EVIDENCE = {"PML::RARA": Evidence("t(15;17), PML::RARA", ("Khoury et al. 2022",))}
 
 
