@@ -55,8 +55,8 @@ class Settings(BaseSettings):
     patient_timeout_s
         Longest time one patient and modality may take.
     worker_memory_mb
-        Address space of one worker, at least the 1,024 that its libraries take up; a file that
-        needs more costs its patient only.
+        Address space of one worker in MB, besides what its libraries take up at its start; a file
+        that needs more costs its patient only.
     retry_wait_s, retry_factor, retry_tries
         Exponential backoff of transient errors (I/O, throttling).
     mrn_key

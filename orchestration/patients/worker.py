@@ -75,18 +75,25 @@ def prepare(memory_mb: int, references: Path | None = None) -> None:
     Parameters
     ----------
     memory_mb
-        Address space it may use.
+        Address space it may use, in MB, besides what its libraries have mapped already, which
+        differs between machines.
     references
         Folder of the user's annotation, see :func:`oncoframe.reference.active.use`.
     """
     _follow_run()
     use(references)
-    limit = memory_mb * 2**20
+    limit = _address_space() + memory_mb * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # htslib writes what it dislikes to stderr; the typed error says it once, for the right file.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+def _address_space() -> int:
+    """Bytes that this process has mapped."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return pages * resource.getpagesize()
 
 
 def _follow_run() -> None:

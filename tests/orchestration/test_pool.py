@@ -267,7 +267,7 @@ def test_run__says_when_a_file_takes_all_memory(settings, write):
     large = write("large", counts)
     files = (replace(large.files[0], modality=Modality.EXPRESSION),)
     large = replace(large, modality=Modality.EXPRESSION, files=files)
-    small_memory = settings.model_copy(update={"worker_memory_mb": 640})
+    small_memory = settings.model_copy(update={"worker_memory_mb": 256})
     finished = finish(small_memory, [large, write("good")])
     assert isinstance(finished["large"].reading.error, WorkerDied)
     assert "worker_memory_mb" in str(finished["large"].reading.error)
