@@ -49,6 +49,7 @@ TRUSTED_TYPES = (
     "ml.pipelines.preprocessing.RareColumnFilter",
     "ml.pipelines.resampling.ClassWeighted",
     "ml.pipelines.resampling.Oversampled",
+    "ml.smears.estimator.BagClassifier",
 )
 _MODEL, _ABOUT = "model.skops", "served.json"
 #: Columns of an answer before and after the probabilities.

@@ -24,6 +24,25 @@ CLASSIFIERS = (
     "ensemble",
 )
 SURVIVAL_MODELS = ("cox", "aft")
+#: Networks on fields of smears, by the names of torchvision; they need the extra ``smears``.
+NETWORKS = (
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "resnext50_32x4d",
+    "resnext101_32x8d",
+    "wide_resnet50_2",
+    "wide_resnet101_2",
+    "densenet121",
+    "densenet161",
+    "densenet169",
+    "densenet201",
+    "shufflenet_v2_x0_5",
+    "shufflenet_v2_x1_0",
+    "squeezenet1_1",
+)
 
 
 class Declaration(BaseModel):

@@ -1,0 +1,89 @@
+"""Bags: the fields of one patient as arrays that a network reads again and again.
+
+    fields at one declared size -> write_bag -> <folder>/<key>/000.npy ... -> open_fields
+
+A bag is named by the pixels in it, so a bag that is there is the right one. Decoding, scale and
+quality belong to ``assets/smears``; here a field is an array. No torch.
+"""
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from oncoframe.errors import StudyError
+
+
+def bag_key(fields: Iterable[np.ndarray]) -> str:
+    """SHA-256 over the shapes and pixels of fields, in their order."""
+    digest = sha256()
+    for field in fields:
+        digest.update(repr((field.shape, field.dtype.str)).encode())
+        digest.update(np.ascontiguousarray(field).tobytes())
+    return digest.hexdigest()
+
+
+def write_bag(folder: Path, fields: Sequence[np.ndarray]) -> Path:
+    """Write a bag below a folder, unless it is there, and return its own folder.
+
+    Parameters
+    ----------
+    fields
+        (H, W, 3) arrays of uint8, at least one; shapes may differ.
+    """
+    made = folder / bag_key(fields)
+    if made.is_dir():
+        return made
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        # Under another name first: a bag is there as a whole or not at all.
+        written = Path(scratch) / made.name
+        written.mkdir()
+        for number, field in enumerate(fields):
+            np.save(written / f"{number:03d}.npy", field)
+        written.rename(made)
+    return made
+
+
+def field_files(bag: Path) -> tuple[Path, ...]:
+    """Files of the fields of a bag, in order.
+
+    Raises
+    ------
+    StudyError
+        If there is none.
+    """
+    files = tuple(sorted(bag.glob("*.npy")))
+    if not files:
+        raise StudyError("the fields of a patient are not prepared", where=f"bag {bag.name[:12]}")
+    return files
+
+
+def refuse_shared_fields(bags: Sequence[Path]) -> None:
+    """Refuse patients who share a field, also if it was turned or mirrored for one of them.
+
+    Then one of them would be tested with what the other one taught: two specimens of one person
+    under two names, a field filed twice, or copies that were augmented before the split.
+
+    Raises
+    ------
+    StudyError
+        If two bags share a field.
+    """
+    owner: dict[str, Path] = {}
+    for bag in bags:
+        for file in field_files(bag):
+            if owner.setdefault(_whatever_side_up(np.load(file)), bag) != bag:
+                raise StudyError(
+                    "two patients share a field of a smear",
+                    got="the same pixels, perhaps turned or mirrored",
+                    hint="One person under two names, or a field filed twice; leave one out.",
+                )
+
+
+def _whatever_side_up(field: np.ndarray) -> str:
+    """Hash that a field shares with its quarter turns and mirror images, and with no other."""
+    sides = (np.rot90(side, turns) for side in (field, field[:, ::-1]) for turns in range(4))
+    return min(bag_key([side]) for side in sides)
