@@ -14,13 +14,11 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-
 from ml.figures.performance import comparison_figure, confusion_figure
 from ml.figures.training import draw, draw_model, draw_training, drawing
 from ml.registry.store import Store
 from ml.registry.tracker import mlflow
-from ml.serving.model import ABSTAINED, SET
+from ml.serving.model import ABSTAINED, MODALITIES, SET, WHY
 from ml.training.artifacts import write_model, write_survival, write_training
 from ml.training.results import (
     ModelResult,
@@ -246,19 +244,15 @@ def _identity(study: str, frame_id: str, code_version: str) -> dict[str, str]:
 
 
 def _signature(model: ModelResult) -> mlflow.models.ModelSignature:
-    """Types of the input columns, any of which may be missing for a patient, and of the answer."""
-    example = model.typical_patient
-    columns: list[mlflow.types.ColSpec | mlflow.types.TensorSpec] = [
-        mlflow.types.ColSpec(
-            "string" if dtype == np.dtype(object) else "float", str(name), required=False
-        )
-        for name, dtype in example.dtypes.items()
-    ]
+    """Types of the answer.
+
+    Not of the input: MLflow drops the columns that a signature does not name and fills in those
+    that are missing, so that a table in other names is answered like a patient without any value.
+    The model itself says what it takes; see :mod:`ml.serving.inputs`.
+    """
+    types = {SET: "string", ABSTAINED: "boolean", WHY: "string", MODALITIES: "string"}
     answers: list[mlflow.types.ColSpec | mlflow.types.TensorSpec] = [
         *(mlflow.types.ColSpec("double", f"p[{name}]") for name in model.served.classes),
-        mlflow.types.ColSpec("string", SET),
-        mlflow.types.ColSpec("boolean", ABSTAINED),
+        *(mlflow.types.ColSpec(kind, name) for name, kind in types.items()),
     ]
-    return mlflow.models.ModelSignature(
-        inputs=mlflow.types.Schema(columns), outputs=mlflow.types.Schema(answers)
-    )
+    return mlflow.models.ModelSignature(outputs=mlflow.types.Schema(answers))

@@ -189,8 +189,8 @@ def test_log_training__the_model_comes_back_with_its_signature(client, children,
         pd.testing.assert_frame_equal(answer, said, check_exact=True)
         assert answer.filter(like="p[").to_numpy().sum() == pytest.approx(1)
         assert set(json.loads(answer["prediction_set"][0])) <= set(row.served.classes)
-        assert pyfunc_model.metadata.get_input_schema().input_names() == list(example)
-        assert not any(column.required for column in pyfunc_model.metadata.get_input_schema())
+        # MLflow would drop columns that a schema does not name, and fill in those it does.
+        assert pyfunc_model.metadata.get_input_schema() is None
         assert not any(Path(model.artifact_location.removeprefix("file://")).rglob("*.pkl"))
 
 

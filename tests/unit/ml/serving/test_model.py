@@ -13,6 +13,7 @@ from ml.evaluation.calibration import Temperature
 from ml.evaluation.conformal import ClassThresholds
 from ml.pipelines.encoding import is_category
 from ml.pipelines.recipes import Input, build_recipe
+from ml.serving.inputs import Inputs
 from ml.serving.model import ServedModel, load_served
 from ml.study.definition import load_study, study_names
 from ml.study.modelling import CLASSIFIERS, Conformal, Recipe
@@ -21,6 +22,7 @@ from oncoframe.errors import StudyError
 pytestmark = pytest.mark.slow
 
 N = 60
+VIEWS = {"expression_features": "expression", "clinical_features": "clinical"}
 CLASSES = np.array(["AML, NOS", "APL", "t(8;21)"], dtype=object)
 VARIANTS = {
     **{name: {"name": name} for name in CLASSIFIERS},
@@ -59,13 +61,17 @@ def features():
 
 
 def served(variant, features):
-    given = Input({"expression_features": "expression", "clinical_features": "clinical"}, True)
+    given = Input(VIEWS, True)
     recipe = build_recipe(Recipe.model_validate(VARIANTS[variant]), seed=1, given=given)
     return ServedModel(
         model=recipe.fit(features, CLASSES[np.arange(N) % 3]),
         classes=CLASSES,
-        columns=tuple(features.columns),
-        categories=tuple(features.columns[is_category(features)]),
+        inputs=Inputs(
+            tuple(features.columns),
+            tuple(features.columns[is_category(features)]),
+            VIEWS,
+            {"expression": "expression_features__expression_performed"},
+        ),
         temperature=Temperature(0.8),
         thresholds=ClassThresholds((0.2, 0.3, -1.0)),
         conformal=Conformal(),
@@ -99,16 +105,6 @@ def test_predict__sets_follow_the_thresholds_and_abstention_the_sets(features):
         ]  # fmt: skip
         assert held == expected
         assert row["abstained"] == (len(held) != 1)
-
-
-def test_predict__takes_a_wider_table_and_one_that_lacks_columns(features):
-    """An expanded frame brings keys and flags; a new site may not send the clinical sheet."""
-    model = served("lightgbm", features)
-    wide = features.assign(patient_id="x", clinical_features__age=features.iloc[:, 0].astype(float))
-
-    pd.testing.assert_frame_equal(model.predict(wide[::-1][::-1]), model.predict(features))
-    few = model.predict(features.iloc[:2, 1:5])
-    assert np.isfinite(few.filter(like="p[").to_numpy()).all()
 
 
 def test_explain__names_columns_of_trees_and_nothing_otherwise(features):
