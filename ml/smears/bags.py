@@ -15,6 +15,9 @@ import numpy as np
 
 from oncoframe.errors import StudyError
 
+#: Feature of the smear table that names the bag of a row.
+FIELDS = "smear_fields_sha256"
+
 
 def bag_key(fields: Iterable[np.ndarray]) -> str:
     """SHA-256 over the shapes and pixels of fields, in their order."""
@@ -72,18 +75,27 @@ def refuse_shared_fields(bags: Sequence[Path]) -> None:
     StudyError
         If two bags share a field.
     """
-    owner: dict[str, Path] = {}
+    seen: dict[bytes, list[Path]] = {}
     for bag in bags:
         for file in field_files(bag):
-            if owner.setdefault(_whatever_side_up(np.load(file)), bag) != bag:
-                raise StudyError(
-                    "two patients share a field of a smear",
-                    got="the same pixels, perhaps turned or mirrored",
-                    hint="One person under two names, or a field filed twice; leave one out.",
-                )
+            alike = seen.setdefault(_colours(np.load(file)), [])
+            for other in alike:
+                if other.parent != bag and _either_side_up(file) == _either_side_up(other):
+                    raise StudyError(
+                        "two patients share a field of a smear",
+                        got="the same pixels, perhaps turned or mirrored",
+                        hint="One person under two names, or a field filed twice; leave one out.",
+                    )
+            alike.append(file)
 
 
-def _whatever_side_up(field: np.ndarray) -> str:
+def _colours(field: np.ndarray) -> bytes:
+    """How often each value occurs, channel by channel; turning a field changes nothing of it."""
+    return b"".join(np.bincount(channel.ravel(), minlength=256).tobytes() for channel in field.T)
+
+
+def _either_side_up(file: Path) -> str:
     """Hash that a field shares with its quarter turns and mirror images, and with no other."""
+    field = np.load(file)
     sides = (np.rot90(side, turns) for side in (field, field[:, ::-1]) for turns in range(4))
     return min(bag_key([side]) for side in sides)

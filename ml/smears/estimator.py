@@ -1,9 +1,10 @@
 """A network on bags as a classifier of scikit-learn, so that every study's evaluation takes it.
 
-data frame with the bag of each patient, labels -> fit -> arrays -> predict_proba
+data frame with the key of each patient's bag, labels -> fit -> arrays -> predict_proba
 
-The fitted weights are arrays: the model is stored like any other, and is loaded without torch. Only
-``fit`` and asking need the extra.
+A bag is named by its pixels (:mod:`ml.smears.bags`), and so are patients here. The fitted weights
+are arrays: the model is stored like any other, and is loaded without torch. Only ``fit`` and asking
+need the extra.
 """
 
 from pathlib import Path
@@ -21,13 +22,11 @@ if TYPE_CHECKING:
     from ml.smears.fitting import Plan
     from ml.smears.network import BagNetwork
 
-#: Column of a design matrix that holds the folder of a patient's bag; None: no smear.
-BAG = "bag"
-
 
 class BagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Classes of patients from all fields of their smears.
 
+    X is a data frame of one column, the key of each patient's bag; None where there is no smear.
     A patient without a smear gets the class shares of the training patients, as everywhere where
     an assay was not performed.
 
@@ -36,6 +35,8 @@ class BagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     family, pooling, size_px, epochs, patience, held_out, batch_patients, fields, learning_rate,
     weight_decay, colour_shift, balance
         See :class:`ml.smears.fitting.Plan`.
+    bags
+        Folder of the bags.
     weights
         Folder of the ImageNet weights; empty: from scratch.
     checkpoints
@@ -59,6 +60,7 @@ class BagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self,
         family: str = "resnet18",
         *,
+        bags: str = ".",
         pooling: str = "mean",
         weights: str = "",
         size_px: int = 224,
@@ -75,6 +77,7 @@ class BagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         random_state: int = 0,
     ) -> None:
         self.family = family
+        self.bags = bags
         self.pooling = pooling
         self.weights = weights
         self.size_px = size_px
@@ -105,7 +108,7 @@ class BagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         require_extra()
         from ml.smears.fitting import Patients, fit_network  # noqa: PLC0415
 
-        had = X[BAG].notna().to_numpy()
+        bags, had = self.bags_of(X)
         if not had.any():
             raise StudyError("no training patient has a smear")
         self.classes_ = np.unique(y)
@@ -113,7 +116,7 @@ class BagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.shares_ = np.bincount(truth, minlength=len(self.classes_)) / len(truth)
         fitted = fit_network(
             self.plan(),
-            Patients(tuple(Path(bag) for bag in X.loc[had, BAG]), truth),
+            Patients(bags, truth),
             len(self.classes_),
             checkpoints=Path(self.checkpoints) if self.checkpoints else None,
         )
@@ -123,18 +126,24 @@ class BagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict_proba(self, X: pd.DataFrame) -> np.ndarray:  # noqa: N803, sklearn's name
         """(n, k) probabilities in the order of ``classes_``."""
-        had = X[BAG].notna().to_numpy()
+        bags, had = self.bags_of(X)
         said = np.tile(self.shares_, (len(X), 1))
         if had.any():
             network = self.network()
             from ml.smears.fitting import predict  # noqa: PLC0415
 
-            said[had] = predict(self.plan(), network, [Path(bag) for bag in X.loc[had, BAG]])
+            said[had] = predict(self.plan(), network, bags)
         return said
 
     def predict(self, X: pd.DataFrame) -> np.ndarray:  # noqa: N803, sklearn's name
         """(n,) most probable classes."""
         return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+
+    def bags_of(self, X: pd.DataFrame) -> tuple[tuple[Path, ...], np.ndarray]:  # noqa: N803
+        """Folders of the bags of the patients who have one, and the (n,) mask of those."""
+        keys = X.iloc[:, 0]
+        had = keys.notna().to_numpy()
+        return tuple(Path(self.bags) / key for key in keys[had]), had
 
     def network(self) -> "BagNetwork":
         """The fitted network, ready to be asked.
@@ -156,5 +165,5 @@ class BagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         settings = self.get_params()
         seed, weights = settings.pop("random_state"), settings.pop("weights")
-        del settings["checkpoints"]
+        del settings["bags"], settings["checkpoints"]
         return Plan(**settings, seed=seed, weights=Path(weights) if weights else None)

@@ -21,7 +21,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ml.pipelines.inner_folds import spread
 from ml.smears.backbones import backbone
 from ml.smears.bags import field_files
 from ml.smears.guard import Guard
@@ -166,9 +165,7 @@ def fit_network(
     progress = _resume(file) or Progress(network.state_dict(), optimizer.state_dict())
     network.load_state_dict(progress.network)
     optimizer.load_state_dict(progress.optimizer)
-    judging = np.zeros(len(patients.truth), dtype=bool)
-    if plan.held_out:
-        judging = spread(patients.truth, plan.held_out, plan.seed) == 0
+    judging = _judges(patients.truth, plan)
     guard = Guard(plan.family, list(progress.judged if judging.any() else progress.losses))
     while not progress.is_over(plan):
         epoch = len(progress.losses)
@@ -271,6 +268,16 @@ def _train_epoch(
         guard.step(losses[-1], float(nn.utils.get_total_norm(gradients)))
         optimizer.step()
     return float(np.mean(losses))
+
+
+def _judges(truth: np.ndarray, plan: Plan) -> np.ndarray:
+    """(n,) mask of the patients who tell when to stop, the same share of every class."""
+    judging = np.zeros(len(truth), dtype=bool)
+    rng = np.random.default_rng(plan.seed)
+    for label in np.unique(truth) if plan.held_out else ():
+        rows = rng.permutation(np.flatnonzero(truth == label))
+        judging[rows[: len(rows) // plan.held_out]] = True
+    return judging
 
 
 def _loss(plan: Plan, network: BagNetwork, patients: Patients) -> float:

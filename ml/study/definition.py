@@ -200,6 +200,10 @@ class Study(Declaration):
             if unknown:
                 msg = f"recipe {recipe.name} names no modality set of the study: {unknown[0]}"
                 raise ValueError(msg)
+        for recipe, name in self.pairs():
+            if recipe.is_network and self.modality_sets[name] != ("smear",):
+                msg = f"recipe {recipe.name} sees fields of smears only, not modality set {name}"
+                raise ValueError(msg)
         return self
 
     def pairs(self) -> list[tuple[Recipe, str]]:

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml.smears.bags import write_bag
-from ml.smears.estimator import BAG
+from ml.smears.bags import FIELDS, write_bag
 
 pytest.importorskip("torch")
 
@@ -33,17 +32,21 @@ def field_of(label, rng, *, size=32):
 
 
 @pytest.fixture(scope="session")
-def make_bags(tmp_path_factory):
-    """Maker of patients: data frame of their bags, and labels."""
+def bags(tmp_path_factory):
+    """Folder of all bags."""
+    return tmp_path_factory.mktemp("bags")
+
+
+@pytest.fixture(scope="session")
+def make_bags(bags):
+    """Maker of patients: data frame of the keys of their bags, and labels."""
 
     def make(labels, *, fields=2, seed=0):
-        folder = tmp_path_factory.mktemp("bags")
         rng = np.random.default_rng(seed)
-        bags = [
-            str(write_bag(folder, [field_of(label, rng) for _ in range(fields)]))
-            for label in labels
+        keys = [
+            write_bag(bags, [field_of(label, rng) for _ in range(fields)]).name for label in labels
         ]
-        return pd.DataFrame({BAG: pd.Series(bags, dtype=object)}), np.array(labels, dtype=object)
+        return pd.DataFrame({FIELDS: pd.Series(keys, dtype=object)}), np.array(labels, dtype=object)
 
     return make
 
