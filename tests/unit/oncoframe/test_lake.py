@@ -62,7 +62,9 @@ def test_append_features__tells_other_tools_what_a_column_means(lake):
     """Delta, DuckDB and Polars readers had names alone: seven words for an age in years."""
     lake.append_features(CONTRACT, toy_rows())
     longer = replace(CONTRACT, features=(*CONTRACT.features, Feature("m", pl.Int64(), "d", "M.")))
-    rows = toy_rows(patient_id="P2").with_columns(m=pl.lit(2, pl.Int64)).select(list(longer.schema()))
+    rows = (
+        toy_rows(patient_id="P2").with_columns(m=pl.lit(2, pl.Int64)).select(list(longer.schema()))
+    )
     lake.append_features(longer, rows)
 
     table = DeltaTable(lake.path("toy_features"))
