@@ -285,7 +285,9 @@ from orchestration.settings import Settings
 
 if __name__ == "__main__":
     may = datetime(2024, 5, 1, tzinfo=UTC)
-    file = LandedFile("P1", Modality.FUSION, sys.argv[1], may, Status.PERFORMED, None, None, None, "l")
+    file = LandedFile(
+        "P1", Modality.FUSION, sys.argv[1], may, Status.PERFORMED, None, None, None, "landed"
+    )
     with WorkerPool(Settings(workers=1)) as pool:
         [one] = pool.run([Task("P1", Modality.FUSION, (file,))])
     print(one.reading.error)
