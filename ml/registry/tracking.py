@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from ml.figures.performance import comparison_figure, confusion_figure
 from ml.figures.training import draw, draw_model, draw_training, drawing
 from ml.registry.store import Store
-from ml.registry.tracker import mlflow
+from ml.registry.tracker import LocalArtifactDatasetSource, MetaDataset, mlflow
 from ml.serving.model import ABSTAINED, MODALITIES, SET, WHY
 from ml.training.artifacts import write_model, write_survival, write_training
 from ml.training.results import (
@@ -76,6 +76,7 @@ def log_training(
             (model, files / str(number), _begin_model(result, model, files / str(number), artists))
             for number, model in enumerate(result.results)
         ]
+        _log_frame(result.study.name, result.frame_id, common)
         mlflow.log_params({**plan_numbers(result), "frame_id": result.frame_id})
         mlflow.log_metrics(flat_metrics(result.best.evaluation))
         _log_files(files / "training", begun)
@@ -105,12 +106,28 @@ def log_survival(
             tags={**common, "best": result.best.name},
         ) as run,
     ):
+        _log_frame(result.study.name, result.frame_id, common)
         value = result.best.concordance
         mlflow.log_metrics({"concordance": value.value, "concordance_ci_low": value.low,
                             "concordance_ci_high": value.high})  # fmt: skip
         write_survival(result, Path(scratch))
         mlflow.log_artifacts(scratch)
     return str(run.info.run_id)
+
+
+def _log_frame(study: str, frame_id: str, tags: Mapping[str, str]) -> None:
+    """Name the frame as the data of the active run, and say where its parts are."""
+    # A place within the home: the home may move.
+    source = LocalArtifactDatasetSource(f"frames/{frame_id}")
+    frame = MetaDataset(source, name=f"frame of {study}", digest=frame_id)  # type: ignore[abstract]
+    mlflow.log_input(frame, context="training")
+    lines = [
+        f"Study `{study}`, frame `{frame_id}`: `oncoframe frame show {frame_id}`.",
+        f"Report: `oncoframe report {study}`.",
+    ]
+    if "dagster_run_id" in tags:
+        lines.append(f"Dagster run: `{tags['dagster_run_id']}`.")
+    mlflow.set_tag("mlflow.note.content", "\n\n".join(lines))
 
 
 def _begin_training(result: TrainingResult, folder: Path, artists: Executor) -> list[Future[None]]:
@@ -190,6 +207,7 @@ def _log_model(
                 **settings,
             }
         )
+        _log_frame(result.study.name, result.frame_id, tags)
         mlflow.log_metrics({**flat_metrics(model.evaluation), "seconds": model.seconds})
         model.served.save(Path(served) / "served")
         mlflow.pyfunc.log_model(

@@ -145,6 +145,15 @@ def test_log_training__runs_say_where_they_come_from(run_id, client, children):
     assert params["model__estimator__n_estimators"] == "60"
 
 
+def test_log_training__every_run_names_its_frame_as_its_data(run_id, client, children, result):
+    """MLflow's own page asks which data a model saw; a path of this machine would not answer."""
+    for run in (client.get_run(run_id), *children.values()):
+        [given] = run.inputs.dataset_inputs
+        assert given.dataset.digest == result.frame_id
+        assert json.loads(given.dataset.source) == {"uri": f"frames/{result.frame_id}"}
+        assert result.frame_id in run.data.tags["mlflow.note.content"]
+
+
 def test_log_training__artifacts_hold_tables_and_figures(
     run_id, client, children, result, tmp_path
 ):
