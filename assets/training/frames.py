@@ -61,12 +61,15 @@ class FrameRequest:
         Feature tables to take in; None: all of the service.
     everyone
         Take in patients without a label too: a frame to score, that no model is trained on.
+    cohort
+        Only patients of this site: a frame to validate, that no model is trained on.
     """
 
     study: Study
     as_of: datetime | None = None
     modalities: tuple[str, ...] | None = None
     everyone: bool = False
+    cohort: str | None = None
 
 
 class FrameBuilder:
@@ -101,7 +104,10 @@ class FrameBuilder:
         contracts = self._contracts(request.modalities)
         versions = self._versions(contracts)
         as_of = request.as_of or self._newest_knowledge(versions)
-        return self._build(request.study, contracts, versions, as_of, everyone=request.everyone)
+        return self._build(
+            request.study, contracts, versions, as_of,
+            everyone=request.everyone, cohort=request.cohort,
+        )  # fmt: skip
 
     def rebuild(self, frame_id: str) -> Path:
         """Build a frame once more from the table versions it was made of; returns a new folder.
@@ -119,7 +125,8 @@ class FrameBuilder:
             again = FrameBuilder(self.lake, Path(scratch), self.contracts, self.pull)
             rebuilt = again._build(
                 study, contracts, sidecar["versions"], as_of,
-                everyone=sidecar.get("everyone", False), definition=sidecar["study_definition"],
+                everyone=sidecar.get("everyone", False), cohort=sidecar.get("cohort"),
+                definition=sidecar["study_definition"],
             )  # fmt: skip
             if rebuilt["frame_id"] != frame_id:
                 raise StudyError(
@@ -140,12 +147,13 @@ class FrameBuilder:
         as_of: datetime,
         *,
         everyone: bool,
+        cohort: str | None = None,
         definition: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         # A frame keeps its definition as it was recorded: settings that came later are not of it.
         definition = definition or study.model_dump(mode="json")
         population = select_population(
-            self.lake, study, known_by=as_of, versions=versions, everyone=everyone
+            self.lake, study, known_by=as_of, versions=versions, everyone=everyone, cohort=cohort
         )
         how = partial(how_measured, self.lake, contracts, study, known_by=as_of, versions=versions)
         if everyone:
@@ -159,6 +167,7 @@ class FrameBuilder:
             "views": views,
             "code_version": CODE_VERSION,
             **({"everyone": True} if everyone else {}),
+            **({} if cohort is None else {"cohort": cohort}),
         }
         frame_id = sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:_ID_DIGITS]
         if (self.folder / frame_id / SIDECAR).exists():
@@ -189,6 +198,7 @@ class FrameBuilder:
             "excluded": _excluded(population),
             "guards": _guarded(frame, study, columns, same, everyone=everyone),
             "everyone": everyone,
+            **({} if cohort is None else {"cohort": cohort}),
             "versions": versions,
             "views_sha256": views,
             "content_sha256": content_hash(frame),

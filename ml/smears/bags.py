@@ -16,7 +16,7 @@ import numpy as np
 from oncoframe.errors import StudyError
 
 #: Feature of the smear table that names the bag of a row.
-FIELDS = "smear_fields_sha256"
+FIELDS = "fields_sha256"
 
 
 def bag_key(fields: Iterable[np.ndarray]) -> str:

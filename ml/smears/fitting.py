@@ -7,8 +7,9 @@ was killed goes on from its last checkpoint to the same weights.
 """
 
 import math
+import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -336,6 +337,49 @@ def _drawn(truth: np.ndarray, rng: np.random.Generator, plan: Plan) -> np.ndarra
         for rows in of_class
     ]
     return rng.permutation(np.concatenate(drawn))
+
+
+def fitting_rate(plan: Plan, images: int, steps: int) -> dict[str, float]:
+    """Images per second in training and when asked, of synthetic fields; for benchmarks.
+
+    Parameters
+    ----------
+    images, steps
+        Images per step, and steps that are timed after a first one.
+    """
+    network = new_network(plan, 2).to(_device(), memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(network.parameters())
+    fields = torch.rand(images, 3, plan.size_px, plan.size_px, device=_device())
+    given = fields.contiguous(memory_format=torch.channels_last)
+    truth = torch.zeros(images, dtype=torch.long, device=_device())
+
+    def learn() -> None:
+        with _precision(given.device):
+            logits = network.train()(given, [1] * images)
+        optimizer.zero_grad(set_to_none=True)
+        functional.cross_entropy(logits.float(), truth).backward()
+        optimizer.step()
+
+    def ask() -> None:
+        with torch.inference_mode(), _precision(given.device):
+            network.eval()(given, [1] * images)
+
+    return {
+        "train_per_s": round(_rate(learn, images, steps), 1),
+        "ask_per_s": round(_rate(ask, images, steps), 1),
+    }
+
+
+def _rate(work: Callable[[], None], images: int, steps: int) -> float:
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    start = time.monotonic()
+    for _ in range(steps):
+        work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return images * steps / (time.monotonic() - start)
 
 
 def _some(files: tuple[Path, ...], count: int, rng: np.random.Generator) -> tuple[Path, ...]:

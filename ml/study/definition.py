@@ -61,9 +61,13 @@ class Population(Declaration):
     ----------
     require_consent
         Leave out patients without consent.
+    held_out_sites
+        Sites whose patients no model learns from: a finished one is asked about them, by
+        ``oncoframe validate``.
     """
 
     require_consent: bool = True
+    held_out_sites: tuple[Sentence, ...] = ()
 
 
 class Clocks(Declaration):
