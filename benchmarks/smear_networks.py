@@ -25,11 +25,11 @@ from PIL import Image
 from assets.simulate.smears.cohort import EXTERNAL_SITE, write_cohort
 from assets.smears.fields import list_fields, open_field
 from ml.frames.frame import read_frame
-from ml.pipelines.recipes import Places
 from ml.smears.available import require_extra
 from ml.smears.bags import FIELDS, field_files, write_bag
 from ml.smears.estimator import BagClassifier
 from ml.smears.maps import areas
+from ml.smears.places import Places
 from ml.study.definition import Study
 from ml.study.modelling import NETWORKS
 from ml.training.classification import train
@@ -42,7 +42,7 @@ SEED = 1
 #: Edge of a planted field; 320 pixels at the declared size.
 FIELD_UM = 65.0
 #: Settings with which two cores are done in half an hour; from scratch.
-OPTIONS = {"size_px": 96, "epochs": 20, "patience": 7, "colour_shift": 0.25}
+OPTIONS = {"size_px": 96, "epochs": 16, "patience": 6, "colour_shift": 0.25}
 #: Size of a batch, and batches, of a rate; seconds that a family may take.
 BATCH, BATCHES = 16, 4
 #: Real cells: patients of each class at most, and fields of each, one of another kind.

@@ -22,6 +22,7 @@ from assets.imaging.contract import SETTINGS as CT_SETTINGS
 from assets.imaging.rules import MaskRule
 from assets.imaging.settings import load_settings
 from ml.registry.store import Store
+from ml.smears.places import Places
 from oncoframe.audit import AUDIT_LOG
 from oncoframe.errors import SettingsError
 from oncoframe.files import join
@@ -70,6 +71,9 @@ class Settings(BaseSettings):
         which segmentation is the tumour: tumour, latest, largest, all, or named:NAME,NAME, with
         ``+interpolate`` and ``+absent_images``. Each row carries both, and a study refuses to mix
         them.
+    smear_weights
+        Folder with ImageNet weights of networks on smears, files named as torchvision names them;
+        nothing is downloaded.
     mlflow_uri
         ``http(s)://`` address of an MLflow server that keeps trainings and models; without it they
         are kept in the home, without a server. User and password are MLflow's own variables.
@@ -105,6 +109,7 @@ class Settings(BaseSettings):
     cytobands_grch38: Path | None = None
     ct_settings: str = CT_SETTINGS
     ct_mask_rule: str = MaskRule().label
+    smear_weights: Path | None = None
     mlflow_uri: str | None = Field(default=None, pattern=r"^https?://[^@]+$")
     automatic: bool = False
     nightly_cron: str = Field(default="0 1 * * *", pattern=_CRON)
@@ -209,6 +214,12 @@ class Settings(BaseSettings):
     def frames_dir(self) -> Path:
         """Training frames, one folder per frame id."""
         return self.home / "frames"
+
+    @property
+    def places(self) -> Places:
+        """Where networks on smears find fields and weights, and leave checkpoints."""
+        weights = None if self.smear_weights is None else self.smear_weights.expanduser().resolve()
+        return Places(self.home / "smears", weights, self.home / "mlflow" / "checkpoints")
 
     @property
     def clinical_db(self) -> Path:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from assets.smears.measures import CELL_MEASURES, QUALITY_MEASURES
+from ml.smears.bags import FIELDS
 from oncoframe.contracts import Block, Contract, Feature, Modality
 
 #: Vector of all statistics of all measures of cells.
@@ -16,6 +17,9 @@ SETTINGS = (
     Feature("fields_used", pl.Int64(), "1", "Fields that the features describe", is_setting=True),
     Feature("fields_left_out", pl.String(), "1",
             "Why the others were not, as reason and number", is_setting=True),
+    Feature(FIELDS, pl.String(), "1",
+            "Hash of the pixels that the features describe; networks find them by it",
+            is_setting=True),
     Feature("pixel_size_um", pl.Float64(), "um",
             "Edge of a pixel before fields were rescaled; null if they differ", is_setting=True),
     Feature("pixel_size_source", pl.String(), "1",

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from assets.smears.contract import CELLS
 from assets.smears.errors import TooFewFields, reason
 from assets.smears.features import FieldReading, read_field, summarise
 from assets.smears.fields import Field, list_fields, open_field, scale
+from ml.smears.bags import FIELDS, bag_key, field_key
 from oncoframe import facts
 from oncoframe.errors import BadInput
 from oncoframe.extraction import Extraction, Facts, FeatureValue, Optics
@@ -25,9 +28,10 @@ _NAMED = 3
 
 @dataclass(frozen=True)
 class _Judged:
-    """Fields of a patient: what was read, and why the others were not."""
+    """Fields of a patient: what was read, of which pixels, and why the others were not."""
 
     readings: Mapping[str, FieldReading]
+    keys: Mapping[str, str]
     filtered: Mapping[str, str]
     failed: Mapping[str, BadInput]
 
@@ -64,6 +68,7 @@ def read_patient(path: Path, optics: Optics) -> Extraction:
         "fields": len(fields),
         "fields_used": len(judged.readings),
         "fields_left_out": _listed(filtered + failed),
+        FIELDS: bag_key(judged.keys.values()),
         "pixel_size_um": size_um,
         "pixel_size_source": source,
         "stain": optics.stain,
@@ -83,6 +88,17 @@ def read_patient(path: Path, optics: Optics) -> Extraction:
             region_rule=None,
             measures={"pixel_size_um": size_um} if size_um else {},
         ),
+    )
+
+
+def used_fields(path: Path, optics: Optics) -> tuple[np.ndarray, ...]:
+    """(H, W, 3) arrays of uint8 of the fields that the features describe, in their order."""
+    fields = list_fields(path, pixel_size_um=optics.pixel_size_um)
+    used = _judge(fields, optics).readings
+    return tuple(
+        open_field(field, pixel_size_um=optics.pixel_size_um)
+        for field in fields
+        if field.name in used
     )
 
 
@@ -126,18 +142,19 @@ def inspect(
 
 
 def _judge(fields: tuple[Field, ...], optics: Optics) -> _Judged:
-    readings, filtered, failed = {}, {}, {}
+    readings, keys, filtered, failed = {}, {}, {}, {}
     for field in fields:
         try:
-            reading = read_field(open_field(field, pixel_size_um=optics.pixel_size_um))
+            pixels = open_field(field, pixel_size_um=optics.pixel_size_um)
+            reading = read_field(pixels)
         except BadInput as error:
             failed[field.name] = error
             continue
         if reading.quality.reason:
             filtered[field.name] = reading.quality.reason
         else:
-            readings[field.name] = reading
-    return _Judged(readings, filtered, failed)
+            readings[field.name], keys[field.name] = reading, field_key(pixels)
+    return _Judged(readings, keys, filtered, failed)
 
 
 def _left_out(judged: _Judged) -> dict[str, str]:

@@ -7,7 +7,6 @@ A recipe is built anew for each training fold, so nothing in it can have seen a 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import lightgbm as lgb
@@ -24,6 +23,7 @@ from ml.pipelines.encoding import dense_encoder, encoder
 from ml.pipelines.modality_fusion import LateFusion, ModalityDropout, Stacking
 from ml.pipelines.resampling import ClassWeighted, Oversampled
 from ml.smears.estimator import BagClassifier
+from ml.smears.places import Places
 from ml.study.modelling import Recipe
 from oncoframe.errors import StudyError
 
@@ -35,25 +35,6 @@ _PROTOTYPE_VARIANCE = 0.9
 #: Setting -> (low, high, whether the logarithm is drawn), integers where both ends are; or names,
 #: one of which is drawn.
 Space = Mapping[str, tuple[float, float, bool] | tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class Places:
-    """Folders of networks on smears.
-
-    Parameters
-    ----------
-    bags
-        See :mod:`ml.smears.bags`.
-    weights
-        Files of ImageNet weights; None: there are none.
-    checkpoints
-        Where a training that is cut off leaves where it was; None: nowhere.
-    """
-
-    bags: Path
-    weights: Path | None = None
-    checkpoints: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,16 @@ from oncoframe.errors import StudyError
 FIELDS = "fields_sha256"
 
 
-def bag_key(fields: Iterable[np.ndarray]) -> str:
-    """SHA-256 over the shapes and pixels of fields, in their order."""
-    digest = sha256()
-    for field in fields:
-        digest.update(repr((field.shape, field.dtype.str)).encode())
-        digest.update(np.ascontiguousarray(field).tobytes())
+def field_key(field: np.ndarray) -> str:
+    """SHA-256 over shape and pixels of a field."""
+    digest = sha256(repr((field.shape, field.dtype.str)).encode())
+    digest.update(np.ascontiguousarray(field).tobytes())
     return digest.hexdigest()
+
+
+def bag_key(fields: Iterable[str]) -> str:
+    """SHA-256 over the keys of fields, in their order."""
+    return sha256("\n".join(fields).encode()).hexdigest()
 
 
 def write_bag(folder: Path, fields: Sequence[np.ndarray]) -> Path:
@@ -36,7 +39,7 @@ def write_bag(folder: Path, fields: Sequence[np.ndarray]) -> Path:
     fields
         (H, W, 3) arrays of uint8, at least one; shapes may differ.
     """
-    made = folder / bag_key(fields)
+    made = folder / bag_key(map(field_key, fields))
     if made.is_dir():
         return made
     folder.mkdir(parents=True, exist_ok=True)
@@ -98,4 +101,4 @@ def _either_side_up(file: Path) -> str:
     """Hash that a field shares with its quarter turns and mirror images, and with no other."""
     field = np.load(file)
     sides = (np.rot90(side, turns) for side in (field, field[:, ::-1]) for turns in range(4))
-    return min(bag_key([side]) for side in sides)
+    return min(map(field_key, sides))

@@ -24,11 +24,12 @@ from ml.explain.shapley import Explanation, combine
 from ml.frames.design_matrix import DesignMatrix, bag_matrix, design_matrix, typical_patient
 from ml.frames.frame import Frame, read_frame
 from ml.pipelines.encoding import worth_storing
-from ml.pipelines.recipes import Input, Places, build_recipe
+from ml.pipelines.recipes import Input, build_recipe
 from ml.serving.inputs import Inputs
 from ml.serving.model import ServedModel
 from ml.smears.available import require_extra
 from ml.smears.bags import refuse_shared_fields
+from ml.smears.places import Places
 from ml.study.definition import Study
 from ml.study.modelling import Recipe
 from ml.training.eligibility import check_frame, with_assays
