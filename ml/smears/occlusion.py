@@ -66,7 +66,7 @@ def occlusion_map(
         )
     summed = fall.sum(dim=1, keepdim=True).clamp(min=0)
     large = functional.interpolate(summed, (height, width), mode="bilinear")[0, 0]
-    importance = np.array(large.cpu(), dtype=np.float32)
+    importance: np.ndarray = large.cpu().numpy()
     highest = float(importance.max())
     return FieldMap(
         label=str(model.classes_[chosen]),
