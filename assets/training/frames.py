@@ -153,7 +153,7 @@ class FrameBuilder:
         # A frame keeps its definition as it was recorded: settings that came later are not of it.
         definition = definition or study.model_dump(mode="json")
         population = select_population(
-            self.lake, study, known_by=as_of, versions=versions, everyone=everyone, cohort=cohort
+            self.lake, study, known_by=as_of, versions=versions, everyone=everyone, only_site=cohort
         )
         how = partial(how_measured, self.lake, contracts, study, known_by=as_of, versions=versions)
         if everyone:
