@@ -59,6 +59,7 @@ def main() -> None:
     )
     parser.add_argument("--family", default="resnet18", choices=NETWORKS)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--folder", type=Path, help="kept, with checkpoints: run again to go on")
     given = parser.parse_args()
     try:
         require_extra()
@@ -66,10 +67,11 @@ def main() -> None:
         say(part=given.part, skipped=str(error))
         return
     with tempfile.TemporaryDirectory() as scratch:
+        folder = given.folder or Path(scratch)
         if given.part == "planted":
-            planted(Path(scratch), given.patients, given.family, given.workers)
+            planted(folder, given.patients, given.family, given.workers)
         elif given.part == "real":
-            real(Path(scratch), given.family, given.workers)
+            real(folder, given.family, given.workers)
         else:
             rates()
 
@@ -123,7 +125,9 @@ def trained(frame: Path, folder: Path, family: str, workers: int, part: str) -> 
     """Cross-validated network, and a line of what it came to."""
     start = time.monotonic()
     study = study_of(family)
-    result = train(study, frame, workers=workers, places=Places(folder / "bags"))
+    result = train(
+        study, frame, workers=workers, places=Places(folder / "bags", None, folder / "fits")
+    )
     best, [shuffled] = result.best, result.permuted
     by_fold = best.evaluation.metrics["auroc"]
     say(
@@ -222,7 +226,7 @@ def study_of(family: str) -> Study:
 
 def write_frame(folder: Path, about: Sequence[tuple[str, str, str, str]]) -> Path:
     """Frame of patients, classes, sites and bags, as ``read_frame`` reads it."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     common = {"modality": "smear", "unit": "1", "known": "at_index"}
     columns = {
         "smear_features__smear_performed": {**common, "feature": "smear_performed",
