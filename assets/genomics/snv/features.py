@@ -124,7 +124,7 @@ def _unknown(found: dict[str, FeatureValue], failed_genes: Collection[str]) -> d
 
 def _consequence_scalars(variants: pl.DataFrame) -> dict[str, FeatureValue]:
     altering = variants.filter("is_protein_altering")
-    drivers = _per_gene(altering).filter(pl.col("gene").is_in(DRIVER_GENES))
+    drivers = _per_gene(altering.filter(pl.col("gene").is_in(DRIVER_GENES)))
     counts = dict(drivers.select("gene", "variants").iter_rows())
     fractions = dict(drivers.select("gene", "max_vaf").iter_rows())
     values: dict[str, FeatureValue] = {
