@@ -161,9 +161,9 @@ def snv_blocks(
 
 def _with_unknown(genes: pl.DataFrame, failed_genes: Collection[str]) -> pl.DataFrame:
     """Rows of :func:`_per_gene` and rows without values for other genes with a failed record."""
-    unknown = sorted({*failed_genes}.difference(genes["gene"]))
-    if not unknown:
+    if not failed_genes:
         return genes
+    unknown = sorted({*failed_genes}.difference(genes["gene"]))
     rows = pl.DataFrame({"gene": unknown}, schema={"gene": pl.String()})
     return pl.concat([genes, rows], how="diagonal").sort("gene")
 

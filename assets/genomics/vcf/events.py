@@ -202,6 +202,8 @@ def _with_places(path: Path, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _asked(frame: pl.DataFrame, info: Sequence[str], formats: Sequence[str]) -> pl.DataFrame:
+    # Most keys are in no record, and one look for their name is soon done.
+    has = frame.select(pl.col("info").str.contains(k, literal=True).any().alias(k) for k in info)
     return frame.select(
         "line",
         chromosome_names(frame["chrom"]).alias("chrom"),
@@ -211,7 +213,7 @@ def _asked(frame: pl.DataFrame, info: Sequence[str], formats: Sequence[str]) -> 
         *(pl.col(name).str.len_bytes().cast(pl.Int64).alias(f"{name}_length")
           for name in ("ref", "alt")),
         "filter",
-        *(_info(key).alias(key) for key in info),
+        *((_info(key) if has[key].item() else pl.lit(None, pl.String)).alias(key) for key in info),
         *_sample_values(frame, formats),
         **_genotyping(frame),
     )  # fmt: skip
