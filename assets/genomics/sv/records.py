@@ -24,6 +24,8 @@ INFO_KEYS = (
     "SVCLAIM", "FOLD_CHANGE", "SVINSLEN",
 )  # fmt: skip
 FORMAT_KEYS = ("GT", "PR", "SR", "DV", "RV", "SU", "VF", "AD")
+#: INFO of callers that count the reads of their only sample there (LUMPY, DELLY, Sniffles, SVIM).
+TOLD_BY = r"(?:^|;)(?:SU|PE|SR|RE|SUPPORT)=0*[1-9]"
 #: FILTER values of a record that its caller believes.
 PASSING_FILTERS = ("PASS", ".")
 

@@ -375,6 +375,15 @@ def test_extract__does_not_credit_what_a_merge_filled_in(extract):
     assert found.features["cnv_7p_ratio"] == 1.0
 
 
+def test_extract__takes_copies_in_info_beside_a_genotype_that_calls_nothing(extract):
+    """FACETS and CNVkit give copies in INFO; behind a merge nobody knows whose they are."""
+    record = "chr8 1 . N <DEL> . PASS SVTYPE=DEL;END=90000000;TCN_EM=0 GT ./."
+    assert block(extract(VCF, record), "cnv_arm_ratio")["8p"] == pytest.approx(0.0, abs=1e-6)
+    merged = VCF.replace("#CHROM", "##bcftools_mergeCommand=merge a b\n#CHROM")
+    with pytest.raises(NothingUsable, match="1 no_call"):
+        extract(merged, record)
+
+
 def test_extract__clips_fitted_copies_below_none_and_counts_them(extract):
     """PURPLE at a low purity writes -3.2 copies; that is a fit, and the rest of the file good."""
     head = "chromosome\tstart\tend\tcopyNumber\tmethod\tminorAlleleCopyNumber\n"

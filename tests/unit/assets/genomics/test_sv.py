@@ -454,6 +454,28 @@ def test_extract__does_not_credit_what_a_merge_filled_in(extract):
         extract("chr1 50 . N <DEL> . PASS SVTYPE=DEL;END=9000 GT ./.", head=merged)
 
 
+@pytest.mark.parametrize(
+    ("info", "behind", "is_used"),
+    [("", "", False), (";SU=0", "", False), (";SU=7", "", True), (";PE=0;SR=3", "", True),
+     ("", " contig1 cov1.4 0 12", True), ("", " contig1 cov1.4 0 0", False)],
+)  # fmt: skip
+def test_extract__takes_no_genotype_for_no_call_unless_reads_are_counted_elsewhere(
+    extract, info, behind, is_used
+):
+    """NovoBreak genotypes nobody and appends its counts; ``./.`` alone says nothing."""
+    head = META + "#CHROM POS ID REF ALT QUAL FILTER INFO FORMAT S\n".replace(" ", "\t")
+    record = f"chr1 50 . N <DEL> . PASS SVTYPE=DEL;END=9000{info} GT ./.{behind}"
+    if is_used:
+        assert extract(record, head=head).used == 1
+    else:
+        with pytest.raises(NothingUsable, match="1 no_call"):
+            extract(record, head=head)
+    # Behind a merge the counts are of all patients.
+    merged = head.replace("#CHROM", "##bcftools_mergeCommand=merge a b\n#CHROM")
+    with pytest.raises(NothingUsable, match="1 no_call"):
+        extract(record, head=merged)
+
+
 def test_extract__knows_nothing_of_genes_whose_record_could_not_be_read(extract):
     """A translocation of BCR without its other end is not "no BCR::ABL1"."""
     found = extract(
