@@ -47,6 +47,8 @@ class GeneNames:
         ``names`` of the rows that count.
     are_unique
         Whether no two of those are the same.
+    are_written_once
+        Whether no two of the rows that count have one name as written.
     unusable
         First row whose name is no name of a gene, and why; None if there is none.
     level
@@ -62,6 +64,7 @@ class GeneNames:
     counted: pl.Series
     unusable: tuple[int, str] | None
     are_unique: bool
+    are_written_once: bool
     level: str
 
 
@@ -105,6 +108,7 @@ def _told_apart(written: pl.Series, reference: Reference | None) -> GeneNames:
         names = names.zip_with(names.is_not_null(), given)
     counts = told["is_gene"] & ~told["is_par_copy"]
     counted = names.filter(counts).alias("gene")
+    are_unique = counted.n_unique() == len(counted)
     return GeneNames(
         written=written,
         given=given,
@@ -114,7 +118,8 @@ def _told_apart(written: pl.Series, reference: Reference | None) -> GeneNames:
         counts=counts,
         counted=counted,
         unusable=_unusable(frame),
-        are_unique=counted.n_unique() == len(counted),
+        are_unique=are_unique,
+        are_written_once=are_unique or written.filter(counts).is_unique().all(),
         level="gene" if frame["name"].equals(written.fill_null("")) else "transcript",
     )
 
