@@ -52,7 +52,7 @@ class FusionCall:
     in_frame
         Whether the reading frame goes on; None where unknown.
     is_confident
-        False where the caller itself doubts the call.
+        False where the caller itself doubts the call; None where it does not tell.
     is_read_through
         True where the caller sees transcription into the next gene.
     sample
@@ -66,7 +66,7 @@ class FusionCall:
     three: tuple[str, ...]
     reads: float | None
     in_frame: bool | None
-    is_confident: bool
+    is_confident: bool | None
     is_read_through: bool
     sample: str | None
     readable: bool
@@ -83,8 +83,8 @@ def read_calls(path: Path) -> tuple[str, list[FusionCall]]:
     ------
     EmptyFile, TruncatedFile, WrongFormat, FileMissing, Unavailable
         As :func:`oncoframe.textfiles.read_table`; WrongFormat also if no supported caller writes
-        these columns, or a line has another number of them; TruncatedFile also if the last line
-        is cut.
+        these columns, the one is missing that tells the calls that passed, or a line has another
+        number of them; TruncatedFile also if the last line is cut.
     ImpossibleValue
         If a number of reads is negative or not finite.
     """
@@ -116,6 +116,12 @@ def read_calls(path: Path) -> tuple[str, list[FusionCall]]:
             where=str(path),
             expected=f"the columns of one of {callers}",
             got=describe(text[:4096]),
+        )
+    if layout.passing and layout.passing[0] not in columns:
+        raise WrongFormat(
+            "the table does not tell which calls passed the filters of its caller",
+            where=str(path),
+            expected=f"column {layout.passing[0]} of {layout.caller}",
         )
     if not len(frame) and unterminated(text):
         raise wrong_columns(path, 1, len(columns), len(columns), cut=True)
@@ -169,7 +175,6 @@ def _checked_lines(text: bytes, separator: str, first_line: int, path: Path) -> 
 def _call(row: dict[str, str], layout: FusionLayout, path: Path) -> FusionCall:
     five, three = _partners(row, layout)
     reads, readable = _reads(row, layout, path)
-    passes = layout.passing is None or layout.passing[0] not in row or _holds(row, layout.passing)
     column, mark = layout.read_through or ("", "")
     return FusionCall(
         line=int(row["line"]),
@@ -177,11 +182,19 @@ def _call(row: dict[str, str], layout: FusionLayout, path: Path) -> FusionCall:
         three=three,
         reads=reads,
         in_frame=_in_frame(row.get(layout.frame or "", "")),
-        is_confident=passes and not _holds(row, layout.confidence),
+        is_confident=_is_confident(row, layout),
         is_read_through=bool(mark) and mark in row.get(column, "").lower(),
         sample=row.get(layout.sample or ""),
         readable=readable,
     )
+
+
+def _is_confident(row: dict[str, str], layout: FusionLayout) -> bool | None:
+    passes = layout.passing is None or _holds(row, layout.passing)
+    rule = layout.confidence if passes else layout.passing
+    if rule is not None and row[rule[0]].strip().upper() in _UNKNOWN:
+        return None
+    return passes and not _holds(row, layout.confidence)
 
 
 def _holds(row: dict[str, str], rule: tuple[str, frozenset[str]] | None) -> bool:

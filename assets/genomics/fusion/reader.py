@@ -43,7 +43,7 @@ from oncoframe.samples import one_sample
 MIN_SUPPORTING_READS = 2
 
 #: Reasons for which a call says nothing of the fusions of this tumour.
-_SILENT = ("unreadable_reads", "other_sample", "no_partner_named")
+_SILENT = ("unreadable_reads", "unreadable_confidence", "other_sample", "no_partner_named")
 
 _COUNT, _FLAG = pl.Int32(), pl.Boolean()
 
@@ -105,11 +105,12 @@ def extract(path: Path, *, reference_build: str | None, sample: str | None = Non
 
     Notes
     -----
-    Reasons in the account, in the order in which they are asked: ``unreadable_reads`` (failed),
-    ``other_sample`` (the table holds several samples), ``no_partner_named``,
-    ``same_gene``, ``low_confidence`` (the caller itself doubts it), ``low_support`` (fewer than
-    :data:`MIN_SUPPORTING_READS`), ``read_through`` (transcription into the next gene, unless the
-    pair is a fusion of the panel, such as STIL::TAL1).
+    Reasons in the account, in the order in which they are asked: ``other_sample`` (the table holds
+    several samples), ``unreadable_reads`` (failed), ``unreadable_confidence`` (failed; whether the
+    caller believes the call is not told), ``no_partner_named``, ``same_gene``, ``low_confidence``
+    (the caller itself doubts it), ``low_support`` (fewer than :data:`MIN_SUPPORTING_READS`),
+    ``read_through`` (transcription into the next gene, unless the pair is a fusion of the panel,
+    such as STIL::TAL1).
 
     Raises
     ------
@@ -132,8 +133,8 @@ def extract(path: Path, *, reference_build: str | None, sample: str | None = Non
         fusion = _fusion(call, symbols)
         if own is not None and call.sample != own:
             filtered["other_sample"] += 1
-        elif not call.readable:
-            failed["unreadable_reads"] += 1
+        elif failure := _failure(call):
+            failed[failure] += 1
             unread.append(fusion)
         elif reason := _reason(call, fusion):
             filtered[reason] += 1
@@ -172,6 +173,13 @@ def _fusion(call: FusionCall, symbols: dict[str, str]) -> _Fusion:
     five, three = known or (fives[0] if fives else None, threes[0] if threes else None)
     defining = defining_pair(*known) if known else None
     return _Fusion(five, three, defining, call.reads, call.in_frame)
+
+
+def _failure(call: FusionCall) -> str | None:
+    """Why nobody knows whether the call counts; None if it can be told."""
+    if not call.readable:
+        return "unreadable_reads"
+    return "unreadable_confidence" if call.is_confident is None else None
 
 
 def _reason(call: FusionCall, fusion: _Fusion) -> str | None:
