@@ -13,10 +13,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from oncoframe.reference.genes import NO_NAMES
 from oncoframe.reference.tables import Reference
 
-#: What stands for the name of a gene where there is none, as R and spreadsheets write it.
-NO_NAMES = ("", ".", "-", "?", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "none")
 #: Rows before the genes of STAR ReadsPerGene; those of HTSeq begin with two underscores.
 STAR_SPECIAL = ("N_unmapped", "N_multimapping", "N_noFeature", "N_ambiguous")
 #: Longest name of a gene or transcript (GENCODE's names of transcripts have 150 characters).

@@ -14,6 +14,7 @@ import polars as pl
 
 from assets.genomics.fusion.layouts import HEADERLESS, LAYOUTS, FusionLayout
 from oncoframe.errors import ImpossibleValue, WrongFormat
+from oncoframe.reference.genes import NO_NAMES
 from oncoframe.textfiles import (
     column_counts,
     describe,
@@ -33,7 +34,6 @@ MAX_TEXT_BYTES, MAX_CALLS, MAX_COLUMNS = 64 << 20, 100_000, 1_000
 #: Genes of one side that are read; no more overlap anywhere.
 MAX_NAMES = 50
 
-_UNKNOWN = {"", ".", "?", "-", "NA", "N/A", "NAN", "UNKNOWN", "NONE"}
 _SYMBOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,39}")
 
 
@@ -192,7 +192,7 @@ def _call(row: dict[str, str], layout: FusionLayout, path: Path) -> FusionCall:
 def _is_confident(row: dict[str, str], layout: FusionLayout) -> bool | None:
     passes = layout.passing is None or _holds(row, layout.passing)
     rule = layout.confidence if passes else layout.passing
-    if rule is not None and row[rule[0]].strip().upper() in _UNKNOWN:
+    if rule is not None and row[rule[0]].strip() in NO_NAMES:
         return None
     return passes and not _holds(row, layout.confidence)
 
@@ -221,7 +221,7 @@ def _genes(text: str) -> tuple[str, ...]:
         name, _, distance = part.strip().partition("(")
         symbol = name.partition("^")[0]
         far = int(distance[:-1]) if re.fullmatch(r"\d{1,9}\)", distance) else 0
-        known = symbol.upper() not in _UNKNOWN and _SYMBOL.fullmatch(symbol)
+        known = symbol not in NO_NAMES and _SYMBOL.fullmatch(symbol)
         if known and far <= MAX_FLANK_BP:
             sides.append((far, symbol))
     return tuple(symbol for _, symbol in sorted(sides, key=lambda side: side[0]))
@@ -231,7 +231,7 @@ def _reads(row: dict[str, str], layout: FusionLayout, path: Path) -> tuple[float
     values = []
     for name in layout.reads:
         text = row.get(name, "").strip()
-        if text.upper() in _UNKNOWN - {"NAN"}:
+        if text.upper() != "NAN" and text in NO_NAMES:
             continue
         try:
             value = float(text)

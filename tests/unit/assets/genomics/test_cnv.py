@@ -203,6 +203,18 @@ def test_extract__takes_no_copies_from_the_genotypes_of_a_file_of_something_else
         extract(head, "chr17 0 . N <DEL> . PASS END=22000000 GT 0/1", build="GRCh38")
 
 
+@pytest.mark.parametrize("name", ['""', "NA", ".", "?", "-", "None", "nan"])
+def test_extract__makes_no_gene_of_what_is_no_name(extract, name):
+    """Of all patients with a gap in the column a gene "NA" would be altered."""
+    head = "chromosome\tstart\tend\tgene\tminCopyNumber\tmaxCopyNumber\n"
+    end = whole("7", "7q")[1]
+    found = extract(head, "chr7 1 50000000 EGFR 2 2", f"chr7 70000000 {end} {name} 1 1")
+    assert (found.used, block(found, "cnv_gene_ratio")) == (2, {"EGFR": 1.0})
+    assert found.features["cnv_7q_ratio"] == 0.5
+    short = extract("gene\tminCopyNumber\tmaxCopyNumber\n", "TP53 1 2", f"{name} 2 2")
+    assert (short.used, short.failed) == (1, {"unreadable_place": 1})
+
+
 def test_extract__reads_genes_of_purple(extract):
     """The table has its own names and no segments; a gene is its smallest number of copies."""
     head = "chromosome\tstart\tend\tgene\tminCopyNumber\tmaxCopyNumber\tminMinorAlleleCopyNumber\n"
