@@ -122,6 +122,8 @@ def read_calls(path: Path) -> tuple[str, list[FusionCall]]:
             "the table does not tell which calls passed the filters of its caller",
             where=str(path),
             expected=f"column {layout.passing[0]} of {layout.caller}",
+            hint="If it lists only calls that passed, add the column with "
+            f"{max(layout.passing[1])} in every line.",
         )
     if not len(frame) and unterminated(text):
         raise wrong_columns(path, 1, len(columns), len(columns), cut=True)
