@@ -249,8 +249,8 @@ def refuse_nothing_usable(found: Extraction, path: Path, silent: Collection[str]
     """
     reasons = {**found.filtered, **found.failed}
     if "no_call" in reasons:
-        # A filter is of the site: beside no-calls it says nothing of this sample either.
-        silent = {*silent, "filter_not_pass"}
+        # These are of the site: beside no-calls they say nothing of this sample either.
+        silent = {*silent, "filter_not_pass", "not_somatic"}
     mute = sum(number for reason, number in reasons.items() if reason in silent)
     if found.records and mute == found.records:
         listed = ", ".join(f"{number} {reason}" for reason, number in sorted(reasons.items()))
