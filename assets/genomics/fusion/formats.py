@@ -59,6 +59,8 @@ class FusionCall:
         Sample the line belongs to, for tables of several; None otherwise.
     readable
         False where a number of reads is no number.
+    is_named
+        False where the name of a gene is missing, which is not a breakpoint without a gene.
     """
 
     line: int
@@ -70,6 +72,7 @@ class FusionCall:
     is_read_through: bool
     sample: str | None
     readable: bool
+    is_named: bool
 
 
 _IN_FRAME = {"inframe", "inframe-shift", "in-frame", "true", "in_frame"}
@@ -175,7 +178,8 @@ def _checked_lines(text: bytes, separator: str, first_line: int, path: Path) -> 
 
 
 def _call(row: dict[str, str], layout: FusionLayout, path: Path) -> FusionCall:
-    five, three = _partners(row, layout)
+    sides = _sides(row, layout)
+    five, three = map(_genes, sides)
     reads, readable = _reads(row, layout, path)
     column, mark = layout.read_through or ("", "")
     return FusionCall(
@@ -188,6 +192,7 @@ def _call(row: dict[str, str], layout: FusionLayout, path: Path) -> FusionCall:
         is_read_through=bool(mark) and mark in row.get(column, "").lower(),
         sample=row.get(layout.sample or ""),
         readable=readable,
+        is_named=all(side == layout.no_gene or side not in NO_NAMES for side in sides),
     )
 
 
@@ -203,13 +208,14 @@ def _holds(row: dict[str, str], rule: tuple[str, frozenset[str]] | None) -> bool
     return rule is not None and row.get(rule[0], "").lower() in rule[1]
 
 
-def _partners(row: dict[str, str], layout: FusionLayout) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _sides(row: dict[str, str], layout: FusionLayout) -> tuple[str, str]:
+    """What the table says of the 5' and the 3' gene."""
     pair = layout.partners[:2]
     if len(pair) > 1 and all(name in row for name in pair):
-        return _genes(row[pair[0]]), _genes(row[pair[1]])
+        return row[pair[0]].strip(), row[pair[1]].strip()
     # One column of a pair is no pair: the last column holds both genes.
     left, _, right = row[layout.partners[-1]].partition(layout.separator)
-    return _genes(left), _genes(right)
+    return left.strip(), right.strip()
 
 
 def _genes(text: str) -> tuple[str, ...]:

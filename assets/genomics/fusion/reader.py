@@ -3,8 +3,9 @@
     fusion table -> calls -> the reason why a call does not count, or the call -> features
 
 A table with only a header is a negative result: every flag is False, every count zero. A call
-with one unknown partner (``KMT2A`` with ``.``) counts as a rearrangement of the other. The fusion
-and the genes of a call that could not be read are unknown, unless another call shows them.
+with one unknown partner (``KMT2A`` with ``.``) counts as a rearrangement of the other; where the
+name is missing, fusions of that gene are unknown. So are the fusion and the genes of a call that
+could not be read. Another call may show them.
 """
 
 import itertools
@@ -110,7 +111,8 @@ def extract(path: Path, *, reference_build: str | None, sample: str | None = Non
     caller believes the call is not told), ``no_partner_named``, ``same_gene``, ``low_confidence``
     (the caller itself doubts it), ``low_support`` (fewer than :data:`MIN_SUPPORTING_READS`),
     ``read_through`` (transcription into the next gene, unless the pair is a fusion of the panel,
-    such as STIL::TAL1).
+    such as STIL::TAL1). Calls that count though one name is missing are counted in the notes
+    (``missing_partners``).
 
     Raises
     ------
@@ -128,7 +130,7 @@ def extract(path: Path, *, reference_build: str | None, sample: str | None = Non
     failed: Counter[str] = Counter()
     reference = reference_for(reference_build) or reference_for("GRCh38")
     symbols = _symbols(calls, reference)
-    fusions, unread = [], []
+    fusions, unread, unnamed = [], [], []
     for call in calls:
         fusion = _fusion(call, symbols)
         if own is not None and call.sample != own:
@@ -140,6 +142,8 @@ def extract(path: Path, *, reference_build: str | None, sample: str | None = Non
             filtered[reason] += 1
         else:
             fusions.append(fusion)
+            if not call.is_named:
+                unnamed.append(fusion)
     partners = _partners(fusions, unread)
     told = named_build(reference_build, reference.build if reference else None, "assumed")
     found = Extraction(
@@ -147,8 +151,9 @@ def extract(path: Path, *, reference_build: str | None, sample: str | None = Non
         used=len(fusions),
         filtered=dict(filtered),
         failed=dict(failed),
-        features=_scalars(fusions, unread),
+        features=_scalars(fusions, unread, unnamed),
         blocks={"fusion_partner": partners},
+        notes={"missing_partners": len(unnamed)} if unnamed else {},
         annotation_version=reference.label if reference else None,
         sample=own,
         facts=Facts((caller,), *told, measures=names_called([partners])),
@@ -194,14 +199,18 @@ def _reason(call: FusionCall, fusion: _Fusion) -> str | None:
     return next((reason for reason, applies in rules.items() if applies), None)
 
 
-def _scalars(fusions: Sequence[_Fusion], unread: Sequence[_Fusion]) -> dict[str, FeatureValue]:
+def _scalars(
+    fusions: Sequence[_Fusion], unread: Sequence[_Fusion], unnamed: Sequence[_Fusion]
+) -> dict[str, FeatureValue]:
     distinct = {(fusion.five, fusion.three): fusion for fusion in fusions}
     defining = {fusion.defining for fusion in fusions if fusion.defining}
     genes = {gene for fusion in fusions for gene in fusion.genes}
     frames = {(f.five, f.three): f.in_frame for f in fusions if f.in_frame is not None}
     in_frame = {(f.five, f.three) for f in fusions if f.in_frame}
     reads = [fusion.reads for fusion in fusions if fusion.reads is not None]
-    open_pairs = {fusion.defining for fusion in unread} - defining
+    halves = {gene for fusion in unnamed for gene in fusion.genes}
+    maybe = {pair for pair in DEFINING_FUSIONS if halves.intersection(pair)}
+    open_pairs = ({fusion.defining for fusion in unread} | maybe) - defining
     open_genes = {gene for fusion in unread for gene in fusion.genes} - genes
     return {
         "fusion_count": len(distinct),

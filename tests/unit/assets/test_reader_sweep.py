@@ -206,7 +206,7 @@ def read(file: GoodFile, text: str, path: Path) -> Extraction | None:
 def account(found: Extraction) -> tuple[object, ...]:
     # What told the genes stands in the row: by place instead of by the annotation is said.
     told = found.features.get("snv_annotation"), found.features.get("expression_unit")
-    return found.records, found.used, found.filtered, found.failed, told
+    return found.records, found.used, found.filtered, found.failed, found.notes, told
 
 
 def says_no_other(found: Extraction, before: Extraction) -> bool:
@@ -270,6 +270,8 @@ def changed(draw: st.DrawFn, files: list[GoodFile]) -> tuple[GoodFile, str, str]
         case _:
             # NA and nan are bases of unknown kind where bases stand.
             values = NOTHING[:2] if file.text.startswith("##fileformat") else NOTHING
+            # Arriba says by "." that there is no gene.
+            values = [value for value in values if value != "." or "#gene1" not in file.text]
             fields[draw(st.integers(0, len(fields) - 1))] = draw(st.sampled_from(values))
             lines[at] = mark.join(fields)
     return file, "\n".join(lines) + "\n", way

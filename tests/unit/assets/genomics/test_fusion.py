@@ -120,12 +120,21 @@ def test_extract__accepts_the_reciprocal_product_and_former_names(read):
 
 @pytest.mark.parametrize("unknown", [".", "?", "NA", ""])
 def test_extract__reads_an_unknown_partner_and_unknown_reads(read, unknown):
-    """Reads that are not known are not zero reads: the call stands."""
+    """Reads that are not known are not zero reads: the call stands; no pair is excluded."""
     found = read(STAR + star("KMT2A", unknown, reads=unknown or ".", pairs="NA"))
-    assert (found.used, found.filtered) == (1, {})
+    assert (found.used, found.filtered, found.notes) == (1, {}, {"missing_partners": 1})
     assert found.features["KMT2A_rearranged"] is True
-    assert found.features["KMT2A::MLLT3"] is False
+    names = ("KMT2A::MLLT3", "PML::RARA", "fusion_defining_count")
+    assert [found.features[name] for name in names] == [None, False, None]
     assert found.features["fusion_max_reads"] is None
+
+
+def test_extract__tells_a_place_without_a_gene_from_a_missing_name(read):
+    """Arriba writes "." for a breakpoint between genes: KMT2A is broken, and joined to no gene."""
+    call = "KMT2A\t.\t11:1\t9:2\ttranslocation\t20\t7\t20\thigh\t.\n"
+    found = read(ARRIBA + call)
+    assert (found.features["KMT2A_rearranged"], found.notes) == (True, {})
+    assert found.features["KMT2A::MLLT3"] is False
 
 
 @pytest.mark.parametrize(
