@@ -36,7 +36,7 @@ CONTRACT = Contract(
         "Gene expression from RNA: one value per gene in the unit of the file, number of genes, "
         "total counts."
     ),
-    code_version="3",
+    code_version="4",
     features=(
         Feature("expression_unit", pl.String(), "1", "unit of the values: counts, tpm, fpkm, log2"),
         Feature("expression_level", pl.String(), "1",

@@ -55,7 +55,7 @@ CONTRACT = Contract(
         "Gene fusions called from RNA: fusions and rearrangements that define entities of blood "
         "cancers, number of fusions, supporting reads, fusions per partner gene."
     ),
-    code_version="3",
+    code_version="4",
     features=(
         Feature("fusion_count", _COUNT, "1", "different fusions"),
         Feature("fusion_defining_count", _COUNT, "1", "different fusions of the panel"),
