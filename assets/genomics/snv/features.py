@@ -63,7 +63,7 @@ CONTRACT = Contract(
         "Somatic single-base variants, insertions and deletions of the tumour sample: burden per "
         "gene, driver genes and hotspots of blood cancers, totals."
     ),
-    code_version=f"3-{load_panel().hotspots_digest}",  # the flags change with the panel
+    code_version=f"4-{load_panel().hotspots_digest}",  # the flags change with the panel
     features=_features(),
     blocks=(
         Block("snv_gene_burden", "gene", "1",
