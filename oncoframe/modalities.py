@@ -23,6 +23,7 @@ MODULES: Mapping[str, str] = {
     "fusion": "assets.genomics.fusion.modality",
     "expression": "assets.expression.modality",
     "ct": "assets.imaging.modality",
+    "smear": "assets.smears.modality",
     "clinical": "assets.clinical.modality",
     "biomarkers": "assets.biomarkers.modality",
 }
