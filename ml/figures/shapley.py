@@ -1,10 +1,12 @@
 """Figures of Shapley values: what matters in the cohort, for a class, and in one patient.
 
 importance.parquet -> importance_figure, class_importance_figure
-shap.parquet, predictions -> decision_figure (a class), force_figure (a patient); all in log-odds
+shap.parquet, predictions -> decision_figure (a class), Force -> force_figure (a patient); all in
+log-odds
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -33,6 +35,8 @@ MAX_LINES = 80
 REST = "all other features"
 #: Share of a side that a bar needs to hold its number.
 _LABELLED = 0.03
+#: Digits behind the point of a force plot.
+_PRINTED = 2
 #: Name of a feature for people.
 Called = Callable[[str], str]
 
@@ -139,80 +143,157 @@ def shown_patients(
     return np.sort(order[: len(patients)])
 
 
-def force_figure(parts: Sequence[tuple[str, float]], base: float) -> Figure:
-    """Force plot of one patient and class: what pushes the log-odds up, and what down.
+@dataclass(frozen=True)
+class Side:
+    """Features that push the log-odds in one direction.
+
+    Parameters
+    ----------
+    bars
+        Name for people and contribution, largest first; the sum of what is not named comes last.
+    """
+
+    bars: tuple[tuple[str, float], ...]
+
+    @property
+    def total(self) -> float:
+        """Sum of the bars as they are printed."""
+        return round(sum(value for _, value in self.bars), _PRINTED)
+
+
+@dataclass(frozen=True)
+class Force:
+    """Numbers of a force plot as they are printed: base, up and down add up to the score."""
+
+    base: float
+    up: Side
+    down: Side
+
+    @property
+    def score(self) -> float:
+        """Log-odds of the class."""
+        return round(self.base + self.up.total + self.down.total, _PRINTED)
+
+
+def force(parts: Sequence[tuple[str, float]], base: float, *, named: int = SHOWN_IN_FORCE) -> Force:
+    """What pushes the log-odds of one patient up, and what down.
 
     Parameters
     ----------
     parts
-        Name for people and contribution of every feature, the sum of the others among them.
+        Name for people and contribution of every feature; :data:`REST` is a sum already.
     base
         Log-odds without any feature.
+    named
+        Features of each side that have a bar of their own.
     """
-    score = base + sum(value for _, value in parts)
-    up = sorted((p for p in parts if p[1] > 0), key=_size)
-    down = sorted((p for p in parts if p[1] < 0), key=_size)
-    figure = new_figure(9.6, 3.1)
-    axes = figure.add_subplot()
-    reach = [
-        _push(axes, up, score, ORANGE, direction=-1),
-        _push(axes, down, score, BLUE, direction=1),
+    sides = [_bars([part for part in parts if part[1] * sign > 0], named) for sign in (1, -1)]
+    exact = [base, *(value for side in sides for _, value in side)]
+    printed = adding_up(exact)
+    ends = 1 + len(sides[0])
+    up, down = (
+        Side(tuple((name, value) for (name, _), value in zip(side, values, strict=True)))
+        for side, values in zip(sides, (printed[1:ends], printed[ends:]), strict=True)
+    )
+    return Force(printed[0], up, down)
+
+
+def adding_up(values: Sequence[float], digits: int = _PRINTED) -> list[float]:
+    """Values with so many digits whose sum is the rounded sum.
+
+    Each is rounded down, and what then lacks goes to those that lost most, so that none moves by
+    a whole unit of its last digit.
+
+    References
+    ----------
+    Balinski M, Young HP. Fair representation. 1982, chapter 3, Hamilton's method.
+    """
+    scaled = np.asarray(values, dtype=np.float64) * 10**digits
+    whole = np.floor(scaled)
+    lacking = round(float(scaled.sum())) - int(whole.sum())
+    whole[np.argsort(whole - scaled, kind="stable")[:lacking]] += 1
+    return [round(float(value) / 10**digits, digits) for value in whole]
+
+
+def _bars(parts: Sequence[tuple[str, float]], named: int) -> list[tuple[str, float]]:
+    ranked = sorted(parts, key=lambda part: (part[0] == REST, -abs(part[1]), part[0]))
+    shown = [part for part in ranked[:named] if part[0] != REST]
+    rest = sum(value for _, value in ranked[len(shown) :])
+    return [*shown, (REST, rest)] if len(shown) < len(ranked) else shown
+
+
+def force_figure(found: Force) -> Figure:
+    """Force plot of one patient and class: bars from the base to the score, and what they are."""
+    sides = [_legend_rows(side) for side in (found.up, found.down)]
+    lines = max(sum(1 + name.count("\n") for _, name in rows) for rows in sides)
+    figure = new_figure(9.6, 1.75 + 0.19 * lines)
+    axes, words = figure.subplots(2, 1, height_ratios=[1.35, 0.4 + 0.19 * lines])
+    ends = [
+        _push(axes, side, found.score, colour, direction)
+        for side, colour, direction in ((found.up, ORANGE, -1), (found.down, BLUE, 1))
     ]
-    low, high = min(*reach, base, score), max(*reach, base, score)
+    low, high = min(*ends, found.base, found.score), max(*ends, found.base, found.score)
     margin = 0.06 * max(high - low, 0.1)
-    axes.plot([score, score], [0.3, 1.08], color=INK, linewidth=1.4)
-    axes.annotate(f"{score:.2f}", (score, 1.12), ha="center", fontsize=11, color=INK,
-                  weight="bold", annotation_clip=False)  # fmt: skip
-    axes.plot([base, base], [0.3, 1.08], color=FAINT, linewidth=1, linestyle=(0, (3, 2)))
-    axes.annotate(f"base {base:.2f}", (base, 1.12), ha="center", fontsize=9, color=FAINT,
-                  annotation_clip=False)  # fmt: skip
-    _legend(axes, "pushes up", up, ORANGE, x=0.0)
-    _legend(axes, "pushes down", down, BLUE, x=0.52)
-    axes.set(xlim=(low - margin, high + margin), ylim=(-1.9, 1.35), yticks=[])
-    axes.xaxis.tick_top()
+    for at, said, colour, height in (
+        (found.base, f"base {_minus(found.base)}", FAINT, 1.72),
+        (found.score, f"log-odds {_minus(found.score)}", INK, 1.28),
+    ):
+        axes.plot([at, at], [0.3, height - 0.08], color=colour, linewidth=1.2)
+        axes.annotate(said, (at, height), ha="center", fontsize=9.5, color=colour,
+                      annotation_clip=False)  # fmt: skip
+    axes.set(xlim=(low - margin, high + margin), ylim=(0.2, 1.95), yticks=[])
     plain(axes)
     for spine in axes.spines.values():
         spine.set_visible(False)
+    words.set_axis_off()
+    words.set(xlim=(0, 1), ylim=(lines + 1.4, 0))
+    for x, head, side, rows, colour in (
+        (0.0, "pushes up", found.up, sides[0], ORANGE),
+        (0.51, "pushes down", found.down, sides[1], BLUE),
+    ):
+        words.text(x, 0.1, f"{head} {_minus(side.total, sign=True)}", fontsize=9.5, color=colour,
+                   weight="bold", va="top")  # fmt: skip
+        _write_rows(words, rows, x)
     return figure
 
 
-def _size(part: tuple[str, float]) -> tuple[bool, float, str]:
-    """Order of the bars: the sum of what is not named comes last."""
-    return part[0] == REST, -abs(part[1]), part[0]
+def _legend_rows(side: Side) -> list[tuple[str, str]]:
+    """Number and value, and the name on as many lines as it needs, of each bar."""
+    return [
+        (f"{_number(name, at)}  {_minus(value, sign=True)}", wrapped([name], 54)[0])
+        for at, (name, value) in enumerate(side.bars, start=1)
+    ]
 
 
-def _push(
-    axes: Axes, parts: Sequence[tuple[str, float]], score: float, colour: str, *, direction: int
-) -> float:
+def _write_rows(axes: Axes, rows: Sequence[tuple[str, str]], x: float) -> None:
+    at = 1.3
+    for value, name in rows:
+        axes.text(x + 0.075, at, value, fontsize=8.8, color=INK, va="top", ha="right")
+        axes.text(x + 0.088, at, name, fontsize=8.8, color=INK, va="top", linespacing=1.25)
+        at += 1 + name.count("\n")
+
+
+def _number(name: str, at: int) -> str:
+    return "" if name == REST else str(at)
+
+
+def _minus(value: float, *, sign: bool = False) -> str:
+    """A printed number with a minus that is as wide as a plus."""
+    return f"{value:{'+' if sign else ''}.{_PRINTED}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _push(axes: Axes, side: Side, score: float, colour: str, direction: int) -> float:
     """Draw bars outwards from the score, largest first; returns where they end."""
     at = score
-    reach = sum(abs(value) for _, value in parts)
-    for number, (name, value) in enumerate(parts, start=1):
+    for number, (name, value) in enumerate(side.bars, start=1):
         width = abs(value) * direction
-        named = number <= SHOWN_IN_FORCE and name != REST
         axes.barh(0.7, width, left=at, height=0.44, color=colour, edgecolor="white", linewidth=1,
-                  alpha=1.0 if named else 0.4)  # fmt: skip
-        if named and abs(value) > _LABELLED * reach:
+                  alpha=0.4 if name == REST else 1.0)  # fmt: skip
+        if abs(value) > _LABELLED * abs(side.total) and name != REST:
             axes.text(at + width / 2, 0.7, str(number), ha="center", va="center", fontsize=8.5,
                       color="white", weight="bold", clip_on=True)  # fmt: skip
         at += width
     return at
-
-
-def _legend(
-    axes: Axes, head: str, parts: Sequence[tuple[str, float]], colour: str, *, x: float
-) -> None:
-    total = sum(value for _, value in parts)
-    rows = [
-        f"{number}  {value:+.2f}  {wrapped([name], 52)[0].splitlines()[0]}"
-        for number, (name, value) in enumerate(parts[:SHOWN_IN_FORCE], start=1)
-        if name != REST
-    ]
-    rows += [f"     {value:+.2f}  {name}" for name, value in parts if name == REST]
-    axes.text(x, 0.47, f"{head} {total:+.2f}", transform=axes.transAxes, fontsize=9.5,
-              color=colour, weight="bold", va="top")  # fmt: skip
-    axes.text(x, 0.39, "\n".join(rows), transform=axes.transAxes, fontsize=8.8, color=INK,
-              va="top", linespacing=1.45)  # fmt: skip
 
 
 def _ranked(table: pl.DataFrame, count: int) -> list[str]:

@@ -15,6 +15,7 @@ from ml.figures.shapley import (
     REST,
     class_importance_figure,
     decision_figure,
+    force,
     force_figure,
     importance_figure,
     most_important,
@@ -141,10 +142,11 @@ def force_picture(own: pl.DataFrame, dictionary: Dictionary, *, caption: str) ->
         .select("feature", "value", "shap")
         .iter_rows()
     ]
-    total = base + sum(added for _, added in parts)
+    found = force(parts, base)
     return picture(
-        force_figure(parts, base),
-        alt=f"Force plot: contributions lead from the base value {base:.2f} to {total:.2f}.",
+        force_figure(found),
+        alt=f"Force plot: contributions lead from the base value {found.base:.2f} to "
+        f"{found.score:.2f}.",
         caption=caption,
     )
 

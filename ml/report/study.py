@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from ml.report.binary import binary_section
 from ml.report.blocks import FactList, Page, Section, Table, Text, number, percent, present, render
 from ml.report.cohort import cohort_section, subgroup_section
 from ml.report.facts import METRIC_NAMES, facts, row_of
@@ -78,6 +79,7 @@ def study_page(
                 cohort_section(training, frame, known),
                 results_section(training, model),
                 classes_section(training, model),
+                binary_section(training, model),
                 calibration_section(model),
                 conformal_section(training, model),
                 reasons_section(model, dictionary),
