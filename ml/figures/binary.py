@@ -24,7 +24,6 @@ def roc_figure(found: RocCurves) -> Figure:
         axes.plot(false, true, color=FAINT, linewidth=0.6, alpha=0.35)
     axes.plot([], [], color=FAINT, linewidth=0.8, alpha=0.6, label=f"folds ({len(found.folds)})")
     axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=_DASHED, label="a coin")
-    # Every curve begins at (0, 0); the mean of those that rise at once would not show it.
     _band(axes, found.mean, "mean of the folds")
     axes.legend(loc="lower right", frameon=False, fontsize=9)
     return figure
@@ -75,7 +74,7 @@ def calibration_figure(found: Curve | None, event: np.ndarray, risk: np.ndarray)
     axes.axhline(event.mean(), color=GRID, linewidth=1)
     axes.plot(risk.mean(), event.mean(), "D", color=ORANGE, markersize=6,
               label="means of all patients")  # fmt: skip
-    axes.set(xlim=(0, 1), ylim=(0, 1), ylabel="Observed share of events", aspect="equal")
+    axes.set(xlim=(0, 1), ylim=(0, 1), ylabel="Observed share of events")
     plain(axes, grid="y")
     axes.legend(loc="upper left", frameon=False, fontsize=9)
     edges = np.linspace(0, 1, _BARS + 1)

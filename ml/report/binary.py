@@ -124,7 +124,7 @@ def binary_section(training: StoredTraining, model: StoredModel) -> Section | No
     calibration = flexible_curve(found.event, found.risk)
     return Section(
         "two",
-        f"Finding {found.looked_for}",
+        f"Looking for: {found.looked_for}",
         (
             Text(
                 f"The rarer class, {found.looked_for}, is what is looked for: {events} of "
@@ -162,7 +162,6 @@ def _thresholds(table: pl.DataFrame) -> Table:
              *(NONE if row[name] is None else interval(row[name], 2) for name in shares))
             for row in table.iter_rows(named=True)
         ),
-        words=0,
         note="Wilson intervals, which take each threshold by itself: one that is chosen by this "
         "table has to be tried on other patients.",
     )  # fmt: skip

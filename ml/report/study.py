@@ -22,6 +22,7 @@ from ml.report.performance import (
     results_section,
 )
 from ml.report.reasons import reasons_section, shape_section
+from ml.report.survival import survival_section
 from ml.report.tripod import checklist
 from ml.report.words import Dictionary, Evidence
 from ml.training.stored import StoredModel, StoredTraining, read_json
@@ -80,6 +81,7 @@ def study_page(
                 results_section(training, model),
                 classes_section(training, model),
                 binary_section(training, model),
+                survival_section(training, model),
                 calibration_section(model),
                 conformal_section(training, model),
                 reasons_section(model, dictionary),
