@@ -214,9 +214,7 @@ def flexible_curve(event: np.ndarray, risk: np.ndarray) -> Curve | None:
     grid = np.linspace(*np.quantile(score, [0.01, 0.99]), POINTS)
     coefficients, covariance = _logistic(_spline(score, knots), event)
     at = _spline(grid, knots)
-    spread = norm.ppf(0.5 + CONFIDENCE / 2) * np.sqrt(
-        np.einsum("ij,jk,ik->i", at, covariance, at)
-    )
+    spread = norm.ppf(0.5 + CONFIDENCE / 2) * np.sqrt(np.einsum("ij,jk,ik->i", at, covariance, at))
     fitted = at @ coefficients
     return Curve(expit(grid), expit(fitted), expit(fitted - spread), expit(fitted + spread))
 
@@ -230,9 +228,9 @@ def _spline(x: np.ndarray, knots: np.ndarray) -> np.ndarray:
         def cube(at: float) -> np.ndarray:
             return np.maximum(x - at, 0) ** 3
 
-        bent = cube(first) + (
-            cube(last) * (middle - first) - cube(middle) * (last - first)
-        ) / (last - middle)
+        bent = cube(first) + (cube(last) * (middle - first) - cube(middle) * (last - first)) / (
+            last - middle
+        )
         columns.append(bent / (last - first) ** 2)
     return np.stack(columns, axis=1)
 

@@ -195,10 +195,9 @@ def _error(
     """(n,) weighted squared error of each patient, mean over the span of the grid."""
     dead = (days[:, np.newaxis] <= grid) & died[:, np.newaxis]
     alive = days[:, np.newaxis] > grid
-    squared = (
-        dead * survival**2 / _followed(days, died, days)[:, np.newaxis]
-        + alive * (1 - survival) ** 2 / _followed(days, died, grid)
-    )
+    squared = dead * survival**2 / _followed(days, died, days)[:, np.newaxis] + alive * (
+        1 - survival
+    ) ** 2 / _followed(days, died, grid)
     return np.asarray(np.trapezoid(squared, grid, axis=1) / (grid[-1] - grid[0]))
 
 

@@ -5,8 +5,10 @@ shap.parquet, predictions -> decision_figure (a class), Force -> force_figure (a
 log-odds
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 
 import numpy as np
 import polars as pl
@@ -31,6 +33,10 @@ from ml.figures.style import (
 SHOWN, SHOWN_IN_DECISION, SHOWN_IN_FORCE = 20, 12, 6
 #: Lines of a decision plot; all misrecognised patients come first.
 MAX_LINES = 80
+#: Classes that a decision plot tells apart among those that patients were taken for.
+MAX_DESTINATIONS = 4
+ELSEWHERE = "other classes"
+_WRONG = (ORANGE, "#9e3192", "#3d9e0c", "#796149")
 #: What the sum of the features that are not named is called.
 REST = "all other features"
 #: Share of a side that a bar needs to hold its number.
@@ -87,21 +93,30 @@ def class_importance_figure(importance: pl.DataFrame, called: Called) -> Figure:
     return figure
 
 
-def decision_figure(
-    shap: pl.DataFrame, patients: Sequence[str], recognised: np.ndarray, called: Called
-) -> Figure:
-    """Decision plot of a class: how the log-odds of its patients add up, feature by feature.
+@dataclass(frozen=True)
+class Decisions:
+    """Numbers of a decision plot.
+
+    Parameters
+    ----------
+    features : (p,) list of str
+        From below, after the base value and the sum of what is not shown.
+    steps : (n, p + 2) array
+        Log-odds of each patient after each of them; the last is that of the model.
+    """
+
+    features: list[str]
+    steps: np.ndarray
+
+
+def decisions(shap: pl.DataFrame, patients: Sequence[str]) -> Decisions:
+    """How the log-odds of a class add up for its patients, feature by feature.
 
     Parameters
     ----------
     shap
         ``patient_id``, ``feature``, ``shap`` of one class.
     patients : (n,) ids
-        Patients to draw, of the class.
-    recognised : (n,) array of bool
-        Whether the class was predicted; the others are drawn dashed, in another colour, on top.
-    called
-        Name of a feature for people.
     """
     table = shap.filter(pl.col("patient_id").is_in(list(patients)))
     features = _ranked(table, SHOWN_IN_DECISION)
@@ -111,36 +126,83 @@ def decision_figure(
     # What is not shown comes first, so that every line ends at the log-odds of the model.
     base = np.array([values.get((p, BASE), 0.0) for p in patients])
     start = total - parts.sum(axis=1)
-    steps = np.column_stack([base, start, start[:, None] + np.cumsum(parts, axis=1)])
-    names = ["base value", REST, *wrapped([called(f) for f in features], 34)]
-    figure = new_figure(4.9, 1.1 + 0.25 * len(names))
+    return Decisions(
+        features, np.column_stack([base, start, start[:, None] + np.cumsum(parts, axis=1)])
+    )
+
+
+def destinations(predicted: Sequence[str], label: str) -> list[tuple[str, int]]:
+    """Classes that patients of a class were taken for instead, most frequent first, and how many.
+
+    Those beyond :data:`MAX_DESTINATIONS` are counted together as :data:`ELSEWHERE`.
+    """
+    wrong = Counter(name for name in predicted if name != label)
+    ranked = sorted(wrong.items(), key=lambda item: (-item[1], item[0]))
+    if len(ranked) <= MAX_DESTINATIONS:
+        return ranked
+    named = ranked[: MAX_DESTINATIONS - 1]
+    return [*named, (ELSEWHERE, sum(count for _, count in ranked[len(named) :]))]
+
+
+def decision_figure(
+    shap: pl.DataFrame,
+    patients: Sequence[str],
+    predicted: Sequence[str],
+    label: str,
+    called: Called,
+) -> Figure:
+    """Decision plot of a class: how the log-odds of its patients add up, feature by feature.
+
+    Parameters
+    ----------
+    shap
+        ``patient_id``, ``feature``, ``shap`` of one class.
+    patients : (n,) ids
+        Patients to draw, of the class.
+    predicted : (n,) names
+        Class that each was taken for; where it is another one, the line is dashed, on top, and has
+        the colour of that class.
+    label
+        The class.
+    called
+        Name of a feature for people.
+    """
+    found = decisions(shap, patients)
+    names = ["base value", REST, *wrapped([called(f) for f in found.features], 34)]
+    wrong = destinations(predicted, label)
+    named = {name for name, _ in wrong}
+    took = np.array([
+        name if name == label or name in named else ELSEWHERE for name in predicted
+    ])  # fmt: skip
+    figure = new_figure(4.9, 1.3 + 0.25 * len(names) + 0.17 * len(wrong))
     axes = figure.add_subplot()
     rows = np.arange(len(names))
-    for right, colour, style, width, label in (
-        (True, BLUE, "-", 0.9, "recognised"),
-        (False, ORANGE, (0, (4, 2)), 1.3, "misclassified"),
-    ):
-        lines = steps[recognised == right]
-        for line in lines:
-            axes.plot(line, rows, color=colour, linestyle=style, linewidth=width,
-                      alpha=0.55 if right else 0.95)  # fmt: skip
-        if len(lines):
-            axes.plot([], [], color=colour, linestyle=style, label=f"{label} ({len(lines)})")
-    axes.axvline(float(base.mean()), color=FAINT, linewidth=0.8, linestyle=(0, (1, 2)))
+    right = int((took == label).sum())
+    groups = [(label, right, "recognised", BLUE, "-"), *(
+        (name, count, f"taken for {name}", colour, (0, (4, 2)))
+        for (name, count), colour in zip(wrong, _WRONG, strict=False)
+    )]  # fmt: skip
+    for name, count, said, colour, style in groups:
+        for line in found.steps[took == name]:
+            axes.plot(line, rows, color=colour, linestyle=style,
+                      linewidth=0.9 if name == label else 1.3,
+                      alpha=0.55 if name == label else 0.95)  # fmt: skip
+        if count:
+            legend = "\n".join(wrap(f"{said} ({count})", 62))
+            axes.plot([], [], color=colour, linestyle=style, label=legend)
+    axes.axvline(float(found.steps[:, 0].mean()), color=FAINT, linewidth=0.8,
+                 linestyle=(0, (1, 2)))  # fmt: skip
     axes.set_yticks(rows, names)
     axes.set(ylim=(-0.5, len(names) - 0.5), xlabel="Log-odds of the class")
     plain(axes, grid="y")
     axes.tick_params(labelsize=7.5)
-    figure.legend(loc="outside upper right", ncols=2, frameon=False, fontsize=7.5)
+    figure.legend(loc="outside upper left", frameon=False, fontsize=7.5, labelspacing=0.25)
     return figure
 
 
-def shown_patients(
-    patients: Sequence[str], recognised: np.ndarray, *, limit: int = MAX_LINES
-) -> np.ndarray:
+def shown_patients(recognised: np.ndarray, *, limit: int = MAX_LINES) -> np.ndarray:
     """(m,) positions to draw: misclassified patients first, then the others, at most ``limit``."""
-    order = np.argsort(recognised, kind="stable")[:limit]
-    return np.sort(order[: len(patients)])
+    return np.sort(np.argsort(recognised, kind="stable")[:limit])
 
 
 @dataclass(frozen=True)

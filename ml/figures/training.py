@@ -16,13 +16,9 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
+from ml.figures.classes import circos_figure, similar_confusion_figure, similarity_order
 from ml.figures.components import circle_figure, loadings_figure, variance_figure
-from ml.figures.performance import (
-    circos_figure,
-    reliability_figure,
-    similar_confusion_figure,
-    similarity_order,
-)
+from ml.figures.performance import reliability_figure
 from ml.figures.shapley import class_importance_figure, decision_figure, importance_figure
 from ml.figures.shapley import shown_patients as shown
 from oncoframe.columns import Column
@@ -91,11 +87,13 @@ def _draw_decisions(folder: Path) -> None:
     for number, ((label,), shap) in enumerate(sorted(by_class.items()), start=1):
         own = answers.filter(pl.col("label") == label)
         own = own.filter(pl.col("patient_id").is_in(shap["patient_id"].unique().to_list()))
-        recognised = (own["predicted"] == label).to_numpy()
-        drawn = shown(own["patient_id"].to_list(), recognised)
+        drawn = shown((own["predicted"] == label).to_numpy())
         if len(drawn):
-            ids = own["patient_id"].gather(drawn).to_list()
-            figure = decision_figure(shap, ids, recognised[drawn], short_name)
+            patients = own[drawn]
+            figure = decision_figure(
+                shap, patients["patient_id"].to_list(), patients["predicted"].to_list(), str(label),
+                short_name,
+            )  # fmt: skip
             figure.suptitle(str(label), fontsize=9)
             _save(figure, folder, f"decision_{number:02d}")
 

@@ -4,17 +4,26 @@ importance.parquet, shap.parquet, predictions.parquet, components.json, loadings
 similarity.json -> sections
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import polars as pl
 
 from ml.explain.names import BASE, OTHERS
+from ml.figures.classes import (
+    LINK_FLOOR,
+    circos_figure,
+    grouped,
+    similarity_order,
+    strong_links,
+)
 from ml.figures.components import circle_figure, loadings_figure, variance_figure
-from ml.figures.performance import LINK_FLOOR, circos_figure, similarity_order, strong_links
 from ml.figures.shapley import (
     MAX_LINES,
     REST,
     class_importance_figure,
     decision_figure,
+    destinations,
     force,
     force_figure,
     importance_figure,
@@ -28,6 +37,8 @@ from ml.report.words import Dictionary
 from ml.training.stored import StoredModel, StoredTraining, read_json, read_table
 
 _LISTED = 20
+#: A task of so many classes has figures of its own; see :mod:`ml.report.binary`.
+TWO_CLASSES = 2
 
 
 def reasons_section(model: StoredModel, dictionary: Dictionary) -> Section:
@@ -56,16 +67,24 @@ def reasons_section(model: StoredModel, dictionary: Dictionary) -> Section:
             tuple(_feature_row(row, dictionary) for row in top.iter_rows()),
             words=3,
         ),
+        *_by_class(importance, called),
+        *_decisions(shap, predictions, dictionary),
+        *_one_patient(shap, predictions, dictionary),
+    ]
+    return Section("reasons", "What the model looks at", tuple(blocks))
+
+
+def _by_class(importance: pl.DataFrame, called: Callable[[str], str]) -> list[Block]:
+    if importance["class"].n_unique() == TWO_CLASSES:
+        return []
+    return [
         picture(
             class_importance_figure(importance, called),
             alt="Heat map of the most important features and the classes they matter for.",
             caption="Which feature matters for which class; the darkest cell of a row is its "
             "largest.",
-        ),
-        *_decisions(shap, predictions, dictionary),
-        *_one_patient(shap, predictions, dictionary),
+        )
     ]
-    return Section("reasons", "What the model looks at", tuple(blocks))
 
 
 def _feature_row(row: tuple[str, str, float], dictionary: Dictionary) -> tuple[str, ...]:
@@ -84,26 +103,28 @@ def _decisions(
     by_class = shap.partition_by("class", as_dict=True)
     for label, count in sizes.iter_rows():
         own = explained.filter(pl.col("label") == label)
-        recognised = (own["predicted"] == label).to_numpy()
-        drawn = shown_patients(own["patient_id"].to_list(), recognised)
-        ids = own["patient_id"].gather(drawn).to_list()
-        wrong = int((~recognised).sum())
-        figure = decision_figure(by_class[(label,)], ids, recognised[drawn], dictionary.called)
+        drawn = own[shown_patients((own["predicted"] == label).to_numpy())]
+        went = destinations(own["predicted"].to_list(), label)
+        wrong = "; ".join(f"{number} taken for {name}" for name, number in went) or "none wrong"
+        figure = decision_figure(
+            by_class[(label,)], drawn["patient_id"].to_list(), drawn["predicted"].to_list(), label,
+            dictionary.called,
+        )  # fmt: skip
         pictures.append(
             (
                 str(label),
                 picture(
                     figure,
-                    alt=f"Decision plot of {label}: {count} patients, {wrong} misclassified.",
-                    caption=f"{count} patients, {wrong} misclassified"
-                    + (f"; {len(ids)} drawn." if len(ids) < count else "."),
+                    alt=f"Decision plot of {label}: {count} patients, {wrong}.",
+                    caption=f"{count} patients, {wrong}"
+                    + (f"; {drawn.height} drawn." if drawn.height < count else "."),
                 ),
             )
         )
     said = Text(
         "Decision plot of each class, from below to above: how the log-odds of the class add up "
-        "for its patients. Misclassified patients are dashed and orange. At most "
-        f"{MAX_LINES} patients are drawn, the misclassified first."
+        "for its patients. Patients who were taken for another class are dashed, in a colour for "
+        f"each such class. At most {MAX_LINES} patients are drawn, those first."
     )
     return [said, Gallery(tuple(pictures))]
 
@@ -169,18 +190,23 @@ def _similarity(training: StoredTraining) -> list[Block]:
     if found is None:
         return []
     classes, links = found["classes"], np.asarray(found["links"], dtype=np.float64)
+    if len(classes) == TWO_CLASSES:
+        # A circle of two says no more than a sentence.
+        return [_of_two(classes, links)]
     strong = strong_links(classes, links)
+    order = similarity_order(links, grouped(classes, training.study.label.groups))
     return [
         Text(
             "Similarity of entities: of the patients of a class, the share of whose two nearest "
             "neighbours belong to another. Neighbours are found in all columns, without labels."
         ),
         picture(
-            circos_figure(classes, links, similarity_order(links)),
+            circos_figure(classes, links, order),
             alt=f"Circos plot of {len(classes)} classes; the {len(strong)} links are in the table "
             "below.",
-            caption=f"Links of at least {percent(LINK_FLOOR)}; a ribbon has the colour of the "
-            "class that it leaves.",
+            caption="At each class its number and the share of neighbours of the same class; a "
+            f"ribbon, from {percent(LINK_FLOOR)} on, has the colour of the class that it leaves, "
+            "and its percent. In the table: numbers of the classes next to it, with percent.",
         ),
         Table(
             f"Links of at least {percent(LINK_FLOOR)}",
@@ -189,6 +215,14 @@ def _similarity(training: StoredTraining) -> list[Block]:
             words=2,
         ),
     ]
+
+
+def _of_two(classes: list[str], links: np.ndarray) -> Text:
+    said = "; ".join(
+        f"of {name}, {percent(links[at, at])} of the same class" for at, name in enumerate(classes)
+    )
+    return Text(f"Similarity: two nearest neighbours of each patient, found in all columns without "
+                f"labels: {said}.")  # fmt: skip
 
 
 def _components(training: StoredTraining, dictionary: Dictionary) -> list[Block]:

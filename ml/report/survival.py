@@ -161,9 +161,7 @@ def _over_time(
     ]  # fmt: skip
 
 
-def _horizon_table(
-    at: list[float], rows: list[tuple[str, ...]], more: tuple[str, ...]
-) -> Table:
+def _horizon_table(at: list[float], rows: list[tuple[str, ...]], more: tuple[str, ...]) -> Table:
     return Table(
         "Predictions at a horizon, 95 % intervals",
         ("Horizon", "AUC at this time", *more),
