@@ -211,7 +211,8 @@ def flexible_curve(event: np.ndarray, risk: np.ndarray) -> Curve | None:
         return None
     score = logit(np.clip(risk, _SMALLEST, 1 - _SMALLEST))
     knots = np.unique(np.quantile(score, _KNOTS))
-    grid = np.linspace(*np.quantile(score, [0.01, 0.99]), POINTS)
+    low, high = np.quantile(score, [0.01, 0.99])
+    grid = np.linspace(low, high, POINTS)
     coefficients, covariance = _logistic(_spline(score, knots), event)
     at = _spline(grid, knots)
     spread = norm.ppf(0.5 + CONFIDENCE / 2) * np.sqrt(np.einsum("ij,jk,ik->i", at, covariance, at))

@@ -188,7 +188,7 @@ def _write_cell(axes: Axes, row: int, column: int, share: float, patients: float
 def _borders(groups: Mapping[str, np.ndarray]) -> list[int]:
     """Positions at which another group begins."""
     sizes = [len(positions) for positions in groups.values()]
-    return np.cumsum(sizes)[:-1].tolist()
+    return [sum(sizes[:at]) for at in range(1, len(sizes))]
 
 
 def _name_groups(axes: Axes, groups: Mapping[str, np.ndarray], *, offset: float) -> None:

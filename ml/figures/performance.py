@@ -21,6 +21,7 @@ from ml.figures.style import (
     INK,
     ORANGE,
     SHARES,
+    modality_colour,
     new_figure,
     plain,
 )
@@ -115,7 +116,12 @@ def _class_columns(axes: Axes, evaluation: Evaluation, order: list[int]) -> None
 
 
 def comparison_figure(
-    evaluations: Mapping[str, Evaluation], *, title: str, subtitle: str, majority_share: float
+    evaluations: Mapping[str, Evaluation],
+    modalities: Mapping[str, Sequence[str]],
+    *,
+    title: str,
+    subtitle: str,
+    majority_share: float,
 ) -> Figure:
     """Accuracy and macro F1 of each row with 95 % intervals, rows from top to bottom.
 
@@ -123,6 +129,8 @@ def comparison_figure(
     ----------
     evaluations
         Row name (a modality set) -> its evaluation; all of the same patients and folds.
+    modalities
+        Row name -> modalities of the set; a set of one has the colour of its modality.
     majority_share
         Accuracy of always naming the most frequent class; drawn as a reference, as is its macro
         F1, which follows from it and the number of classes.
@@ -132,16 +140,20 @@ def comparison_figure(
     figure = Figure(figsize=(width, height), facecolor="white")
     classes = len(next(iter(evaluations.values())).classes)
     panels = (
-        ("accuracy", "Accuracy", BLUE, majority_share),
-        ("macro_f1", "Macro F1", ORANGE, 2 * majority_share / (1 + majority_share) / classes),
+        ("accuracy", "Accuracy", majority_share),
+        ("macro_f1", "Macro F1", 2 * majority_share / (1 + majority_share) / classes),
     )
-    for i, (metric, name, colour, reference) in enumerate(panels):
+    colours = [
+        modality_colour(held[0]) if len(held := modalities[row]) == 1 else INK
+        for row in evaluations
+    ]
+    for i, (metric, name, reference) in enumerate(panels):
         left_in = 1.45 + 5.35 * i
         axes = figure.add_axes(
             (left_in / width, 0.85 / height, 3.5 / width, rows_in / height), title=name
         )
         estimates = {row: evaluation.metrics[metric] for row, evaluation in evaluations.items()}
-        _estimates_panel(axes, estimates, colour, reference)
+        _estimates_panel(axes, estimates, colours, reference)
         axes.title.set(fontsize=10.5, color=INK, weight="bold", position=(0, 1), ha="left")
         if i:
             axes.set_yticklabels([])
@@ -150,11 +162,11 @@ def comparison_figure(
 
 
 def _estimates_panel(
-    axes: Axes, estimates: Mapping[str, Estimate], colour: str, reference: float
+    axes: Axes, estimates: Mapping[str, Estimate], colours: Sequence[str], reference: float
 ) -> None:
     axes.set(xlim=(0, 1), ylim=(len(estimates) - 0.5, -0.5))
     axes.axvline(reference, color=FAINT, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-    for row, estimate in enumerate(estimates.values()):
+    for row, (estimate, colour) in enumerate(zip(estimates.values(), colours, strict=True)):
         axes.plot(
             [estimate.low, estimate.high], [row, row],
             color=colour, linewidth=5, alpha=0.28, solid_capstyle="round", zorder=2,

@@ -17,7 +17,13 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from ml.figures.classes import circos_figure, similar_confusion_figure, similarity_order
-from ml.figures.components import circle_figure, loadings_figure, variance_figure
+from ml.figures.components import (
+    circle_figure,
+    circles,
+    loadings_figure,
+    telling_pair,
+    variance_figure,
+)
 from ml.figures.performance import reliability_figure
 from ml.figures.shapley import class_importance_figure, decision_figure, importance_figure
 from ml.figures.shapley import shown_patients as shown
@@ -44,9 +50,10 @@ def draw_training(folder: Path) -> None:
     components = json.loads((folder / "components.json").read_text("utf-8"))
     _save(variance_figure(components["cumulative"]), folder, "variance")
     loadings = pl.read_parquet(folder / "loadings.parquet")
-    _save(loadings_figure(loadings), folder, "loadings")
+    _save(loadings_figure(loadings, short_name), folder, "loadings")
     if loadings["component"].n_unique() > 1:
-        _save(circle_figure(loadings, short_name), folder, "correlation_circle")
+        circle = circle_figure(circles(loadings), short_name, telling_pair(loadings))
+        _save(circle, folder, "correlation_circle")
 
 
 def draw_model(folder: Path, links: np.ndarray) -> None:

@@ -136,10 +136,11 @@ def _begin_training(result: TrainingResult, folder: Path, artists: Executor) -> 
     write_training(result, folder)
     begun = [artists.submit(draw_training, folder)]
     for recipe in result.study.recipes:
-        rows = {r.modality_set: r.evaluation for r in result.results if r.plan == recipe}
+        rows = [r for r in result.results if r.plan == recipe]
         figure = partial(
             comparison_figure,
-            rows,
+            {r.modality_set: r.evaluation for r in rows},
+            {r.modality_set: r.modalities for r in rows},
             title=f"What each modality contributes, {recipe.name}",
             subtitle=f"{plan_in_words(result)}, same folds for every row; 95 % intervals",
             majority_share=result.majority_share,

@@ -17,7 +17,14 @@ from ml.figures.classes import (
     similarity_order,
     strong_links,
 )
-from ml.figures.components import circle_figure, loadings_figure, variance_figure
+from ml.figures.components import (
+    circle_figure,
+    circles,
+    loadings_figure,
+    modality_reach,
+    telling_pair,
+    variance_figure,
+)
 from ml.figures.shapley import (
     MAX_LINES,
     REST,
@@ -30,11 +37,24 @@ from ml.figures.shapley import (
     most_important,
     shown_patients,
 )
-from ml.figures.style import modality_name
+from ml.figures.style import modality_colour, modality_name, wrapped
 from ml.figures.training import first_answers
-from ml.report.blocks import Block, Gallery, Picture, Section, Table, Text, number, percent, picture
+from ml.report.blocks import (
+    Block,
+    Circles,
+    Gallery,
+    Picture,
+    Section,
+    Table,
+    Text,
+    number,
+    percent,
+    picture,
+    script_json,
+)
 from ml.report.words import Dictionary
 from ml.training.stored import StoredModel, StoredTraining, read_json, read_table
+from oncoframe.modalities import MODULES
 
 _LISTED = 20
 #: A task of so many classes has figures of its own; see :mod:`ml.report.binary`.
@@ -241,17 +261,46 @@ def _components(training: StoredTraining, dictionary: Dictionary) -> list[Block]
             caption="Cumulative share of the variance.",
         ),
         picture(
-            loadings_figure(loadings),
-            alt=f"Heat map of the loadings of {kept} components, columns coloured by modality.",
-            caption=f"Loadings of the first {kept} components, columns with the largest loadings.",
+            loadings_figure(loadings, dictionary.called),
+            alt=f"Heat map of the loadings of {kept} components, rows coloured by modality.",
+            caption=f"Loadings of the first {kept} components, columns of the data with the "
+            "largest loadings; the strongest carry their names.",
         ),
     ]  # fmt: skip
-    if kept > 1:
-        blocks.append(
-            picture(
-                circle_figure(loadings, dictionary.called),
-                alt="Correlation circle of the first two components with the farthest columns.",
-                caption="Correlation circle: columns that lie farthest out.",
-            )
-        )
-    return blocks
+    return [*blocks, _circles(loadings, dictionary)] if kept > 1 else blocks
+
+
+def _circles(loadings: pl.DataFrame, dictionary: Dictionary) -> Circles:
+    found, (one, other) = circles(loadings), telling_pair(loadings)
+    reach = modality_reach(loadings).filter(one=one, other=other)["modalities"][0]
+    return Circles(
+        picture(
+            circle_figure(found, dictionary.called, (one, other)),
+            alt=f"Correlation circle of components {one} and {other} with the farthest columns.",
+            caption="Correlation circle of the columns that lie farthest out, among them the "
+            f"farthest of each modality. Components {one} and {other} stand here at first: of all "
+            f"pairs, most modalities ({reach}) load on them.",
+        ),
+        script_json(
+            {
+                "components": found.correlations.shape[1],
+                "pair": [one, other],
+                "features": [
+                    {
+                        "n": wrapped([dictionary.called(feature)], 36)[0].split("\n"),
+                        "c": modality_colour(modality),
+                        "r": [round(float(value), 3) for value in row],
+                    }
+                    for feature, modality, row in zip(
+                        found.features, found.modalities, found.correlations, strict=True
+                    )
+                ],
+                "legend": [
+                    [modality_name(name), modality_colour(name)]
+                    for name in MODULES
+                    if name in found.modalities
+                ],
+                "shown": {f"{i} {j}": at for (i, j), at in found.shown.items()},
+            }
+        ),
+    )
