@@ -121,10 +121,9 @@ def _weighted_roc(
     curves = np.full((len(weights), len(grid)), np.nan)
     for row, (true, false) in enumerate(zip(hits, alarms, strict=True)):
         if true[-1] and false[-1]:
-            # Where the curve rises straight up, its upper end is meant, as with sklearn's points.
-            first = np.append(0.0, false / false[-1])
-            curves[row] = np.interp(grid, first + np.arange(len(first)) * 1e-12,
-                                    np.append(0.0, true / true[-1]))  # fmt: skip
+            # A hair to the right: where the curve rises straight up, its upper end is meant.
+            at = np.append(0.0, false / false[-1])
+            curves[row] = np.interp(grid + 1e-9, at, np.append(0.0, true / true[-1]))
     return curves
 
 

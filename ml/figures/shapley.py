@@ -260,6 +260,24 @@ def force(parts: Sequence[tuple[str, float]], base: float, *, named: int = SHOWN
     return Force(printed[0], up, down)
 
 
+def patient_force(own: pl.DataFrame, said: Callable[[str, float | None], str]) -> Force:
+    """Force plot of the rows of ``shap.parquet`` of one patient and class.
+
+    Parameters
+    ----------
+    said
+        Name and value of a feature for people.
+    """
+    base = float(own.filter(feature=BASE)["shap"].sum())
+    parts = [
+        (REST if feature == OTHERS else said(feature, value), float(added))
+        for feature, value, added in own.filter(pl.col("feature") != BASE)
+        .select("feature", "value", "shap")
+        .iter_rows()
+    ]
+    return force(parts, base)
+
+
 def adding_up(values: Sequence[float], digits: int = _PRINTED) -> list[float]:
     """Values with so many digits whose sum is the rounded sum.
 

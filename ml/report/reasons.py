@@ -9,7 +9,6 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
-from ml.explain.names import BASE, OTHERS
 from ml.figures.classes import (
     LINK_FLOOR,
     circos_figure,
@@ -27,14 +26,13 @@ from ml.figures.components import (
 )
 from ml.figures.shapley import (
     MAX_LINES,
-    REST,
     class_importance_figure,
     decision_figure,
     destinations,
-    force,
     force_figure,
     importance_figure,
     most_important,
+    patient_force,
     shown_patients,
 )
 from ml.figures.style import modality_colour, modality_name, wrapped
@@ -176,14 +174,7 @@ def _one_patient(
 
 def force_picture(own: pl.DataFrame, dictionary: Dictionary, *, caption: str) -> Picture:
     """Force plot of the rows of one patient and class."""
-    base = float(own.filter(feature=BASE)["shap"].sum())
-    parts = [
-        (REST if f == OTHERS else _with_value(f, value, dictionary), float(added))
-        for f, value, added in own.filter(pl.col("feature") != BASE)
-        .select("feature", "value", "shap")
-        .iter_rows()
-    ]
-    found = force(parts, base)
+    found = patient_force(own, lambda feature, value: _with_value(feature, value, dictionary))
     return picture(
         force_figure(found),
         alt=f"Force plot: contributions lead from the base value {found.base:.2f} to "
