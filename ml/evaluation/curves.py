@@ -72,8 +72,10 @@ class RocCurves:
     mean: Curve
 
 
-def roc_curves(event: np.ndarray, risk: np.ndarray, folds: np.ndarray, *, seed: int) -> RocCurves:
-    """ROC curve of every fold and their mean.
+def roc_curves(
+    event: np.ndarray, risk: np.ndarray, folds: np.ndarray, *, seed: int
+) -> RocCurves | None:
+    """ROC curve of every fold and their mean; None where no fold holds both classes.
 
     Risks of two folds come from two models, so only patients of one fold are compared.
 
@@ -106,6 +108,8 @@ def roc_curves(event: np.ndarray, risk: np.ndarray, folds: np.ndarray, *, seed: 
             known = np.isfinite(curves[:, :1])
             total += np.where(known, curves, 0.0)
             counted += known
+    if not found:
+        return None
     with np.errstate(invalid="ignore", divide="ignore"):
         return RocCurves(tuple(found), _curve(grid, total / counted))
 

@@ -95,6 +95,11 @@ def binary_section(training: StoredTraining, model: StoredModel) -> Section | No
     if found is None:
         return None
     seed = training.study.cross_validation.seed
+    title = f"Looking for: {found.looked_for}"
+    curve = roc_curves(found.event, found.risks, found.folds, seed=seed)
+    if curve is None:
+        said = "No fold holds patients of both classes: there is nothing to compare."
+        return Section("two", title, (Text(said, "warning"),))
     area = row_of(training.result, model)
     says = interval([area.get("auroc"), *area.get("auroc_ci", [None, None])])
     events, share = int(found.event.sum()), float(found.event.mean())
@@ -104,7 +109,7 @@ def binary_section(training: StoredTraining, model: StoredModel) -> Section | No
             (
                 "ROC curve",
                 picture(
-                    roc_figure(roc_curves(found.event, found.risks, found.folds, seed=seed)),
+                    roc_figure(curve),
                     alt=f"ROC curve of each fold and their mean; AUROC {says}.",
                     caption=f"AUROC {says}, of pairs of patients tested in one fold.",
                 ),
@@ -124,7 +129,7 @@ def binary_section(training: StoredTraining, model: StoredModel) -> Section | No
     calibration = flexible_curve(found.event, found.risk)
     return Section(
         "two",
-        f"Looking for: {found.looked_for}",
+        title,
         (
             Text(
                 f"The rarer class, {found.looked_for}, is what is looked for: {events} of "

@@ -107,12 +107,12 @@ def _over_time(
     seed: int,
 ) -> list[Block]:
     """Area, error and calibration at the horizons; what is not known is said."""
-    at = horizons(days, died)
+    grid = (read_json(training.folder, "survival.json") or {"days": []})["days"]
+    at = [day for day in horizons(days, died) if not grid or day in grid]
     if not at:
         said = "Too few patients died, or were followed, to judge predictions at a horizon."
         return [Text(said, "warning")]
     area = areas(days, died, risk, at, seed=seed)
-    grid = (read_json(training.folder, "survival.json") or {"days": []})["days"]
     first = tested.filter(pl.col("repeat") == 0).sort("patient_id")
     if not grid or "survival" not in first.columns:
         return [
@@ -121,9 +121,7 @@ def _over_time(
         ]
     survival = np.array(first["survival"].to_list())
     known, dead = first["days"].to_numpy(), first["died"].to_numpy()
-    calibrated = [
-        calibration_at(known, dead, survival[:, int(np.searchsorted(grid, h))], h) for h in at
-    ]
+    calibrated = [calibration_at(known, dead, survival[:, grid.index(h)], h) for h in at]
     error = integrated_brier(known, dead, survival, np.asarray(grid), seed=seed)
     gain = error.gain
     return [
