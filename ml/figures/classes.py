@@ -38,6 +38,8 @@ _DARK = 0.5
 #: Mean patients below which a cell stays empty.
 _VISIBLE_PATIENTS = 0.05
 _FEWEST_TO_ORDER = 3
+#: Width of a ribbon that has room for its percent; the table has all.
+_LABELLED_DEGREES = 3
 _UNGROUPED = "other classes"
 
 
@@ -115,7 +117,7 @@ def class_count_figure(
     order = sorted(range(len(classes)), key=lambda i: (-patients[i], classes[i]))
     order = [i for positions in groups.values() for i in order if i in positions]
     classes, patients = [classes[i] for i in order], [patients[i] for i in order]
-    names = wrapped(classes, 60)
+    names = wrapped(classes, 66)
     figure = new_figure(9.0, 0.7 + 0.27 * len(names))
     axes = figure.add_subplot()
     rows, total = np.arange(len(names)), sum(patients)
@@ -245,9 +247,11 @@ def circos_figure(classes: Sequence[str], links: np.ndarray, order: np.ndarray) 
                 (str(j), arrives[j] + share, arrives[j]),
                 r1=87, r2=87, color=colours[i], alpha=0.62, lw=0.3, ec="white",
             )  # fmt: skip
-            middle = min(leaves[i] + share / 2, float(sizes[i]))
-            circos.get_sector(str(i)).text(f"{100 * share:.0f}", x=middle, r=90.5, size=7,
-                                           color=INK, adjust_rotation=True)  # fmt: skip
+            if 360 * share / sizes.sum() >= _LABELLED_DEGREES:
+                middle = min(leaves[i] + share / 2, float(sizes[i]))
+                circos.get_sector(str(i)).text(
+                    f"{100 * share:.0f}", x=middle, r=90.5, size=7, color=INK
+                )
             leaves[i] += share
             arrives[j] += share
     height = max(6.4, 0.9 + 0.31 * len(names))
