@@ -30,6 +30,8 @@ from ml.figures.shapley import shown_patients as shown
 from oncoframe.columns import Column
 
 _DPI, _LARGE_DPI = 110, 120
+#: Of two classes, a circle and a heat map say nothing that a number does not.
+_TWO = 2
 
 
 def drawing(workers: int) -> AbstractContextManager[Executor]:
@@ -46,7 +48,9 @@ def draw_training(folder: Path) -> None:
     """Draw similarity and components of the cohort into the folder of a training."""
     similarity = json.loads((folder / "similarity.json").read_text("utf-8"))
     links = np.asarray(similarity["links"], dtype=np.float64)
-    _save(circos_figure(similarity["classes"], links, similarity_order(links)), folder, "circos")
+    if len(links) > _TWO:
+        figure = circos_figure(similarity["classes"], links, similarity_order(links))
+        _save(figure, folder, "circos")
     components = json.loads((folder / "components.json").read_text("utf-8"))
     _save(variance_figure(components["cumulative"]), folder, "variance")
     loadings = pl.read_parquet(folder / "loadings.parquet")
@@ -78,7 +82,8 @@ def draw_model(folder: Path, links: np.ndarray) -> None:
     if (folder / "importance.parquet").is_file():
         importance = pl.read_parquet(folder / "importance.parquet")
         _save(importance_figure(importance, short_name), folder, "importance")
-        _save(class_importance_figure(importance, short_name), folder, "importance_by_class")
+        if len(links) > _TWO:
+            _save(class_importance_figure(importance, short_name), folder, "importance_by_class")
         _draw_decisions(folder)
 
 
