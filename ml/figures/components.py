@@ -29,8 +29,10 @@ from ml.figures.style import (
 )
 from oncoframe.modalities import MODULES
 
-#: Columns of the data in the heat map, those with names, and arrows of a circle.
-SHOWN_COLUMNS, NAMED_ROWS, SHOWN_ARROWS = 240, 36, 16
+#: Columns of the data in the heat map, and arrows of a circle.
+SHOWN_COLUMNS, SHOWN_ARROWS = 240, 16
+#: Lines of names beside a heat map of full height, and letters of a line.
+_NAME_LINES, _LINE_LETTERS = 44, 52
 #: Length of an arrow from which a modality counts as loading on a pair of components: half of the
 #: column's variance.
 FAR_OUT = 0.5**0.5
@@ -92,8 +94,7 @@ def loadings_figure(loadings: pl.DataFrame, called: Callable[[str], str] = str) 
     axes.set(xlabel="Component", ylim=(len(order) - 0.5, -0.5))
     axes.tick_params(left=False, labelleft=False)
     plain(axes)
-    named = np.sort(np.argsort(-np.abs(grid).max(axis=1), kind="stable")[:NAMED_ROWS])
-    _name_rows(axes, order, named, called)
+    _name_rows(axes, order, np.argsort(-np.abs(grid).max(axis=1), kind="stable"), called)
     bar = figure.colorbar(image, ax=strip, location="left", fraction=0.4, aspect=40,
                           label="Loading")  # fmt: skip
     bar.ax.tick_params(labelsize=8.5, length=0)
@@ -116,14 +117,16 @@ def loading_grid(
 
 
 def _name_rows(
-    axes: Axes, order: pl.DataFrame, named: np.ndarray, called: Callable[[str], str]
+    axes: Axes, order: pl.DataFrame, strongest: np.ndarray, called: Callable[[str], str]
 ) -> None:
-    """Names right of the rows, moved apart, with a line to each row."""
+    """Names of as many of the strongest rows as there is room for, with a line to each row."""
     rows = len(order)
-    names = [called(order["feature"][int(at)]) for at in named]
-    lines = wrapped(names, 44)
-    gap = rows / max(NAMED_ROWS, 1) if rows > NAMED_ROWS else 1.0
-    heights = _spread([float(at) for at in named], [1 + name.count("\n") for name in lines],
+    names = wrapped([called(order["feature"][int(at)]) for at in strongest], _LINE_LETTERS)
+    room = np.cumsum([_taken(name.count("\n") + 1) for name in names])
+    kept = int(np.searchsorted(room, _NAME_LINES, side="right"))
+    named, lines = zip(*sorted(zip(strongest[:kept], names, strict=False)), strict=True)
+    gap = max(1.0, rows / _NAME_LINES)
+    heights = _spread([float(at) for at in named], [name.count("\n") + 1 for name in lines],
                       gap=gap, low=-0.5, high=rows - 0.5)  # fmt: skip
     for at, height, name in zip(named, heights, lines, strict=True):
         axes.annotate(
@@ -311,7 +314,7 @@ def _spread(
     high: float = 1.2,
 ) -> list[float]:
     """Ascending heights moved apart, so that labels of so many lines do not overlap."""
-    half = [gap / 2 * (1 + 0.75 * (count - 1)) for count in lines]
+    half = [gap / 2 * _taken(count) for count in lines]
     moved: list[float] = []
     for at, height in enumerate(heights):
         least = low if at == 0 else moved[-1] + half[at - 1] + half[at]
@@ -321,3 +324,8 @@ def _spread(
         moved[at] = min(moved[at], limit)
         limit = moved[at] - half[at] - (half[at - 1] if at else 0)
     return moved
+
+
+def _taken(lines: int) -> float:
+    """Room of a label of so many lines, in labels of one: lines of one name stand closer."""
+    return 1 + 0.75 * (lines - 1)
