@@ -39,8 +39,8 @@ ELSEWHERE = "other classes"
 _WRONG = (ORANGE, "#9e3192", "#3d9e0c", "#796149")
 #: What the sum of the features that are not named is called.
 REST = "all other features"
-#: Share of a side that a bar needs to hold its number.
-_LABELLED = 0.03
+#: Share of the span of all bars that a bar needs to hold its number.
+_LABELLED = 0.018
 #: Digits behind the point of a force plot.
 _PRINTED = 2
 #: Name of a feature for people.
@@ -308,11 +308,10 @@ def force_figure(found: Force) -> Figure:
     lines = max(sum(1 + name.count("\n") for _, name in rows) for rows in sides)
     figure = new_figure(9.6, 1.75 + 0.19 * lines)
     axes, words = figure.subplots(2, 1, height_ratios=[1.35, 0.4 + 0.19 * lines])
-    ends = [
-        _push(axes, side, found.score, colour, direction)
-        for side, colour, direction in ((found.up, ORANGE, -1), (found.down, BLUE, 1))
-    ]
-    low, high = min(*ends, found.base, found.score), max(*ends, found.base, found.score)
+    low = min(found.score - found.up.total, found.base)
+    high = max(found.score - found.down.total, found.base)
+    for side, colour, direction in ((found.up, ORANGE, -1), (found.down, BLUE, 1)):
+        _push(axes, side, found.score, colour, direction, narrowest=_LABELLED * (high - low))
     margin = 0.06 * max(high - low, 0.1)
     for at, said, colour, height in (
         (found.base, f"base {_minus(found.base)}", FAINT, 1.72),
@@ -362,18 +361,19 @@ def _minus(value: float, *, sign: bool = False) -> str:
     return f"{value:{'+' if sign else ''}.{_PRINTED}f}".replace("-", "\N{MINUS SIGN}")
 
 
-def _push(axes: Axes, side: Side, score: float, colour: str, direction: int) -> float:
-    """Draw bars outwards from the score, largest first; returns where they end."""
+def _push(
+    axes: Axes, side: Side, score: float, colour: str, direction: int, *, narrowest: float
+) -> None:
+    """Draw bars outwards from the score, largest first, with a number where there is room."""
     at = score
     for number, (name, value) in enumerate(side.bars, start=1):
         width = abs(value) * direction
         axes.barh(0.7, width, left=at, height=0.44, color=colour, edgecolor="white", linewidth=1,
                   alpha=0.4 if name == REST else 1.0)  # fmt: skip
-        if abs(value) > _LABELLED * abs(side.total) and name != REST:
+        if abs(value) >= narrowest and name != REST:
             axes.text(at + width / 2, 0.7, str(number), ha="center", va="center", fontsize=8.5,
                       color="white", weight="bold", clip_on=True)  # fmt: skip
         at += width
-    return at
 
 
 def _ranked(table: pl.DataFrame, count: int) -> list[str]:
