@@ -313,12 +313,14 @@ def force_figure(found: Force) -> Figure:
     for side, colour, direction in ((found.up, ORANGE, -1), (found.down, BLUE, 1)):
         _push(axes, side, found.score, colour, direction, narrowest=_LABELLED * (high - low))
     margin = 0.06 * max(high - low, 0.1)
-    for at, said, colour, height in (
-        (found.base, f"base {_minus(found.base)}", FAINT, 1.72),
-        (found.score, f"log-odds {_minus(found.score)}", INK, 1.28),
+    # Each number stands on the far side of the other's line.
+    sides_of = ("right", "left") if found.base < found.score else ("left", "right")
+    for at, said, colour, height, side in (
+        (found.base, f"base {_minus(found.base)}", FAINT, 1.72, sides_of[0]),
+        (found.score, f"log-odds {_minus(found.score)}", INK, 1.28, sides_of[1]),
     ):
         axes.plot([at, at], [0.3, height - 0.08], color=colour, linewidth=1.2)
-        axes.annotate(said, (at, height), ha="center", fontsize=9.5, color=colour,
+        axes.annotate(said, (at, height), ha=side, fontsize=9.5, color=colour,
                       annotation_clip=False)  # fmt: skip
     axes.set(xlim=(low - margin, high + margin), ylim=(0.2, 1.95), yticks=[])
     plain(axes)

@@ -39,6 +39,7 @@ from ml.figures.shapley import (
     shown_patients,
 )
 from ml.figures.style import BLUE, CLASS_COLOURS, ORANGE
+from ml.report.blocks import picture
 
 THIRTY = [f"B-lymphoblastic leukaemia/lymphoma with a long name, number {i}" for i in range(30)]
 
@@ -390,3 +391,29 @@ def test_figures__have_room_for_thirty_classes():
     )
     assert is_drawn(similar_confusion_figure(THIRTY, confusion, np.arange(30)))
     assert is_drawn(class_importance_figure(importance, str))
+
+
+@pytest.mark.slow
+def test_figures__of_thirty_classes_fit_into_a_page_of_ten_megabytes():
+    """A page that takes minutes to send or seconds to open is not read."""
+    patients = [f"P{i:02d}" for i in range(80)]
+    rng = np.random.default_rng(1)
+    features = [f"Expression of a gene with a long name {i}" for i in range(30)]
+    shap = pl.DataFrame(
+        [{"patient_id": p, "feature": f, "shap": v}
+         for p in patients for f, v in zip([*features, OTHERS, BASE], rng.normal(size=32),
+                                                strict=True)]
+    )  # fmt: skip
+    predicted = [THIRTY[i % 5] for i in range(80)]
+    links = rng.dirichlet(np.ones(30) * 0.2, size=30)
+    confusion = rng.poisson(2.0, size=(30, 30)).astype(float)
+
+    drawn = [
+        *[picture(decision_figure(shap, patients, predicted, THIRTY[0], str), alt="", caption="")]
+        * 30,
+        picture(circos_figure(THIRTY, links, np.arange(30)), alt="", caption=""),
+        picture(similar_confusion_figure(THIRTY, confusion, np.arange(30)), alt="", caption=""),
+    ]
+
+    # Text, tables and the other figures of a page take less than three.
+    assert sum(len(one.source) for one in drawn) < 7e6
