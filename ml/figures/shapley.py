@@ -315,12 +315,12 @@ def force_figure(found: Force) -> Figure:
     margin = 0.06 * max(high - low, 0.1)
     # Each number stands on the far side of the other's line.
     sides_of = ("right", "left") if found.base < found.score else ("left", "right")
-    for at, said, colour, height, side in (
+    for at, said, colour, height, toward in (
         (found.base, f"base {_minus(found.base)}", FAINT, 1.72, sides_of[0]),
         (found.score, f"log-odds {_minus(found.score)}", INK, 1.28, sides_of[1]),
     ):
         axes.plot([at, at], [0.3, height - 0.08], color=colour, linewidth=1.2)
-        axes.annotate(said, (at, height), ha=side, fontsize=9.5, color=colour,
+        axes.annotate(said, (at, height), ha=toward, fontsize=9.5, color=colour,
                       annotation_clip=False)  # fmt: skip
     axes.set(xlim=(low - margin, high + margin), ylim=(0.2, 1.95), yticks=[])
     plain(axes)
