@@ -46,7 +46,7 @@ class Binary:
     Parameters
     ----------
     looked_for
-        The rarer class; of two equal ones, the later name.
+        The rarer class; of two equal ones, the first by name.
     event : (n,) array of bool
         Who is of that class.
     risks : (repeats, n) array
@@ -75,7 +75,7 @@ def binary_answers(predictions: pl.DataFrame) -> Binary | None:
     table = predictions.sort("repeat", "patient_id")
     first = table.filter(pl.col("repeat") == 0)
     counts = [first.filter(pl.col("label") == name).height for name in classes]
-    looked_for = classes[0] if counts[0] < counts[1] else classes[1]
+    looked_for = classes[0] if counts[0] <= counts[1] else classes[1]
     repeats = table["repeat"].n_unique()
     calibrated = f"calibrated[{looked_for}]"
     return Binary(
