@@ -1,5 +1,6 @@
 """Curves of a task with two classes, with bands over patients: the numbers behind the figures.
 
+    predictions.parquet -> binary_answers -> event, risk, folds
     event, risk, folds -> roc_curves, precision_recall, decision_curve, flexible_curve
     event, risk -> threshold_table
 
@@ -38,6 +39,56 @@ _SMALLEST = 1e-6
 #: Events, and patients without it, that a flexible curve needs at least.
 FEWEST = 10
 _NEWTON_STEPS, _CONVERGED = 50, 1e-9
+_TWO = 2
+
+
+@dataclass(frozen=True)
+class Binary:
+    """Out-of-fold answers of a model of two classes.
+
+    Parameters
+    ----------
+    looked_for
+        The rarer class; of two equal ones, the first by name.
+    event : (n,) array of bool
+        Who is of that class.
+    risks : (repeats, n) array
+        Probability of the class as the models give it.
+    folds : (repeats, n) array of int
+        Fold in which each patient was tested; -1, in none.
+    risk : (n,) array
+        Probability in the first repeat, calibrated where the model is.
+    is_calibrated
+        Whether it is.
+    """
+
+    looked_for: str
+    event: np.ndarray
+    risks: np.ndarray
+    folds: np.ndarray
+    risk: np.ndarray
+    is_calibrated: bool
+
+
+def binary_answers(predictions: pl.DataFrame) -> Binary | None:
+    """Answers of ``predictions.parquet``; None where there are more than two classes."""
+    classes = [name[2:-1] for name in predictions.columns if name.startswith("p[")]
+    if len(classes) != _TWO:
+        return None
+    table = predictions.sort("repeat", "patient_id")
+    first = table.filter(pl.col("repeat") == 0)
+    counts = [first.filter(pl.col("label") == name).height for name in classes]
+    looked_for = classes[0] if counts[0] <= counts[1] else classes[1]
+    repeats = table["repeat"].n_unique()
+    calibrated = f"calibrated[{looked_for}]"
+    return Binary(
+        looked_for=looked_for,
+        event=(first["label"] == looked_for).to_numpy(),
+        risks=table[f"p[{looked_for}]"].to_numpy().reshape(repeats, -1),
+        folds=table["fold"].to_numpy().reshape(repeats, -1),
+        risk=first[calibrated if calibrated in first.columns else f"p[{looked_for}]"].to_numpy(),
+        is_calibrated=calibrated in first.columns,
+    )
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """How good predicted survival is: risk groups, discrimination, error and calibration over time.
 
+    risks_<recipe>_<modality set>.parquet -> ranked_patients -> days, died, risk, predicted survival
     days, died, risk -> risk_groups -> kaplan_meier, hazard_ratios
     days, died, predicted survival -> areas (by horizon), brier, calibration_at
 
@@ -17,6 +18,7 @@ integrated calibration index for survival models. Stat Med 2020;39:2714-2742.
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from ml.intervals import CONFIDENCE, Estimate, estimate, resamples
 
@@ -54,6 +56,38 @@ def survival_grid(days: np.ndarray, died: np.ndarray) -> np.ndarray:
     last = np.sort(days)[-min(FEWEST, len(days))]
     even = np.linspace(days[died].min(), max(last, days[died].min()), GRID_POINTS)
     return np.unique([*even, *horizons(days, died)])
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Patients of a survival model, by their ids.
+
+    Parameters
+    ----------
+    days, died, risk : (n,) arrays
+        The risk is the mean over the repeats.
+    survival : (n, t) array
+        Predicted in the first repeat, at the days of the training's grid; (n, 0) if none was kept.
+    """
+
+    days: np.ndarray
+    died: np.ndarray
+    risk: np.ndarray
+    survival: np.ndarray
+
+
+def ranked_patients(risks: pl.DataFrame) -> Ranked:
+    """Patients of a table ``risks_<recipe>_<modality set>.parquet`` who were tested."""
+    tested = risks.filter(pl.col("risk").is_not_nan())
+    patients = tested.group_by("patient_id").agg(
+        pl.col("days", "died").first(), pl.col("risk").mean()
+    ).sort("patient_id")  # fmt: skip
+    survival = np.zeros((patients.height, 0))
+    if "survival" in tested.columns:
+        first = tested.filter(pl.col("repeat") == 0).sort("patient_id")
+        survival = np.array(first["survival"].to_list(), dtype=np.float64)
+    days, died, risk = (patients[name].to_numpy() for name in ("days", "died", "risk"))
+    return Ranked(days, died, risk, survival)
 
 
 def risk_groups(risk: np.ndarray) -> np.ndarray:

@@ -40,7 +40,7 @@ def precision_recall_figure(found: Curve, share: float) -> Figure:
     return figure
 
 
-def decision_figure(found: DecisionCurve) -> Figure:
+def benefit_figure(found: DecisionCurve) -> Figure:
     """Net benefit of acting on the model, on everybody and on nobody."""
     figure = new_figure(7.4, 4.2)
     axes = figure.add_subplot()

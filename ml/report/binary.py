@@ -3,12 +3,10 @@
 predictions.parquet -> curves of ml.evaluation.curves -> figures, table of thresholds -> section
 """
 
-from dataclasses import dataclass
-
-import numpy as np
 import polars as pl
 
 from ml.evaluation.curves import (
+    binary_answers,
     decision_curve,
     flexible_curve,
     precision_recall,
@@ -16,8 +14,8 @@ from ml.evaluation.curves import (
     threshold_table,
 )
 from ml.figures.binary import (
+    benefit_figure,
     calibration_figure,
-    decision_figure,
     precision_recall_figure,
     roc_figure,
 )
@@ -35,57 +33,6 @@ from ml.report.blocks import (
 )
 from ml.report.facts import row_of
 from ml.training.stored import StoredModel, StoredTraining, read_table
-
-_TWO = 2
-
-
-@dataclass(frozen=True)
-class Binary:
-    """Out-of-fold answers of a model of two classes.
-
-    Parameters
-    ----------
-    looked_for
-        The rarer class; of two equal ones, the first by name.
-    event : (n,) array of bool
-        Who is of that class.
-    risks : (repeats, n) array
-        Probability of the class as the models give it.
-    folds : (repeats, n) array of int
-        Fold in which each patient was tested; -1, in none.
-    risk : (n,) array
-        Probability in the first repeat, calibrated where the model is.
-    is_calibrated
-        Whether it is.
-    """
-
-    looked_for: str
-    event: np.ndarray
-    risks: np.ndarray
-    folds: np.ndarray
-    risk: np.ndarray
-    is_calibrated: bool
-
-
-def binary_answers(predictions: pl.DataFrame) -> Binary | None:
-    """Answers of ``predictions.parquet``; None where there are more than two classes."""
-    classes = [name[2:-1] for name in predictions.columns if name.startswith("p[")]
-    if len(classes) != _TWO:
-        return None
-    table = predictions.sort("repeat", "patient_id")
-    first = table.filter(pl.col("repeat") == 0)
-    counts = [first.filter(pl.col("label") == name).height for name in classes]
-    looked_for = classes[0] if counts[0] <= counts[1] else classes[1]
-    repeats = table["repeat"].n_unique()
-    calibrated = f"calibrated[{looked_for}]"
-    return Binary(
-        looked_for=looked_for,
-        event=(first["label"] == looked_for).to_numpy(),
-        risks=table[f"p[{looked_for}]"].to_numpy().reshape(repeats, -1),
-        folds=table["fold"].to_numpy().reshape(repeats, -1),
-        risk=first[calibrated if calibrated in first.columns else f"p[{looked_for}]"].to_numpy(),
-        is_calibrated=calibrated in first.columns,
-    )
 
 
 def binary_section(training: StoredTraining, model: StoredModel) -> Section | None:
@@ -146,7 +93,7 @@ def binary_section(training: StoredTraining, model: StoredModel) -> Section | No
                 + ("" if calibration else " There are too few patients for a curve."),
             ),
             picture(
-                decision_figure(decision_curve(found.event, found.risk, seed=seed)),
+                benefit_figure(decision_curve(found.event, found.risk, seed=seed)),
                 alt="Net benefit of acting on the model, on everybody and on nobody.",
                 caption="Decision curve: where the model lies above both other lines, acting on "
                 "it does more good than harm. False alarms count by the odds of the threshold.",

@@ -4,17 +4,19 @@ risks_<recipe>_<modality set>.parquet, survival.json -> ml.evaluation.survival -
 """
 
 import numpy as np
-import polars as pl
 
 from ml.evaluation.survival import (
     CALIBRATION_GROUPS,
+    DAYS_PER_YEAR,
     GROUPS,
+    Ranked,
     areas,
     calibration_at,
     hazard_ratios,
     horizons,
     integrated_brier,
     kaplan_meier,
+    ranked_patients,
     risk_groups,
 )
 from ml.figures.survival import horizon_figure, kaplan_meier_figure, years
@@ -46,18 +48,14 @@ def survival_section(training: StoredTraining, model: StoredModel) -> Section | 
         missing = "The risks of this model were not kept, so there are no survival curves."
         return Section("survival", "Survival", (Text(missing, "warning"),))
     seed = training.study.cross_validation.seed
-    tested = table.filter(pl.col("risk").is_not_nan())
-    patients = tested.group_by("patient_id").agg(
-        pl.col("days", "died").first(), pl.col("risk").mean()
-    ).sort("patient_id")  # fmt: skip
-    days, died, risk = (patients[name].to_numpy() for name in ("days", "died", "risk"))
+    found = ranked_patients(table)
     blocks: list[Block] = [
         Text(
             "Patients are in thirds by their risk, ranked within the fold in which they were "
             "tested and averaged over the repeats; no model saw a patient that it ranks."
         ),
-        *_groups(days, died, risk_groups(risk)),
-        *_over_time(training, tested, days, died, risk, seed),
+        *_groups(found.days, found.died, risk_groups(found.risk)),
+        *_over_time(training, found, seed),
         _competing(training.study.label.name),
     ]
     return Section("survival", "Survival by predicted risk", tuple(blocks))
@@ -91,38 +89,29 @@ def _groups(days: np.ndarray, died: np.ndarray, group: np.ndarray) -> list[Block
 def _median(days: np.ndarray, died: np.ndarray) -> str:
     curve = kaplan_meier(days, died)
     below = np.flatnonzero(curve.value <= 0.5)  # noqa: PLR2004  (the median)
-    return number(curve.days[below[0]] / 365.25, 1) if len(below) else "not reached"
+    return number(curve.days[below[0]] / DAYS_PER_YEAR, 1) if len(below) else "not reached"
 
 
 def _estimate(found: Estimate | None, digits: int = 3) -> str:
     return NONE if found is None else interval(found.as_list(), digits)
 
 
-def _over_time(
-    training: StoredTraining,
-    tested: pl.DataFrame,
-    days: np.ndarray,
-    died: np.ndarray,
-    risk: np.ndarray,
-    seed: int,
-) -> list[Block]:
+def _over_time(training: StoredTraining, found: Ranked, seed: int) -> list[Block]:
     """Area, error and calibration at the horizons; what is not known is said."""
     grid = (read_json(training.folder, "survival.json") or {"days": []})["days"]
+    days, died = found.days, found.died
     at = [day for day in horizons(days, died) if not grid or day in grid]
     if not at:
         said = "Too few patients died, or were followed, to judge predictions at a horizon."
         return [Text(said, "warning")]
-    area = areas(days, died, risk, at, seed=seed)
-    first = tested.filter(pl.col("repeat") == 0).sort("patient_id")
-    if not grid or "survival" not in first.columns:
+    area = areas(days, died, found.risk, at, seed=seed)
+    if not grid or not found.survival.size:
         return [
             _horizon_table(at, [(_estimate(a),) for a in area], ()),
             Text("This training kept no predicted survival: train again.", "warning"),
         ]
-    survival = np.array(first["survival"].to_list())
-    known, dead = first["days"].to_numpy(), first["died"].to_numpy()
-    calibrated = [calibration_at(known, dead, survival[:, grid.index(h)], h) for h in at]
-    error = integrated_brier(known, dead, survival, np.asarray(grid), seed=seed)
+    calibrated = [calibration_at(days, died, found.survival[:, grid.index(day)], day) for day in at]
+    error = integrated_brier(days, died, found.survival, np.asarray(grid), seed=seed)
     gain = error.gain
     return [
         _horizon_table(
@@ -171,7 +160,7 @@ def _horizon_table(at: list[float], rows: list[tuple[str, ...]], more: tuple[str
 
 def years_between(grid: list[float]) -> str:
     """The span of a grid of days in words."""
-    return f"{grid[0] / 365.25:.1f} to {grid[-1] / 365.25:.1f} years"
+    return f"{grid[0] / DAYS_PER_YEAR:.1f} to {grid[-1] / DAYS_PER_YEAR:.1f} years"
 
 
 def _competing(label: str) -> Text:

@@ -6,8 +6,8 @@ import pytest
 from ml.evaluation.curves import Curve, DecisionCurve, RocCurves
 from ml.evaluation.survival import HorizonCalibration, HorizonGroup
 from ml.figures.binary import (
+    benefit_figure,
     calibration_figure,
-    decision_figure,
     precision_recall_figure,
     roc_figure,
 )
@@ -47,8 +47,8 @@ def test_precision_recall_figure__beside_what_guessing_reaches():
     np.testing.assert_array_equal(line(figure, "model"), [GRID, CURVE.value])
 
 
-def test_decision_figure__model_everybody_and_nobody():
-    figure = decision_figure(DecisionCurve(CURVE, np.array([0.3, 0.1, -0.9])))
+def test_benefit_figure__model_everybody_and_nobody():
+    figure = benefit_figure(DecisionCurve(CURVE, np.array([0.3, 0.1, -0.9])))
 
     assert line(figure, "act on nobody")[1].tolist() == [0, 0]
     assert line(figure, "act on everybody")[1].tolist() == [0.3, 0.1, -0.9]

@@ -10,7 +10,8 @@ from sklearn.metrics import precision_score, recall_score
 from sksurv.metrics import cumulative_dynamic_auc
 from sksurv.util import Surv
 
-from ml.report.binary import binary_answers, binary_section
+from ml.evaluation.curves import binary_answers
+from ml.report.binary import binary_section
 from ml.report.blocks import Gallery, Picture, Table, Text, number, whole
 from ml.report.survival import survival_section
 
