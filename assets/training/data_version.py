@@ -60,7 +60,7 @@ def data_version(
     identity = {
         "study": study.model_dump(mode="json"),
         "versions": {
-            table: lake.version(table) if versions is None else versions[table]
+            table: lake.version(table) if versions is None else versions.get(table)
             for table in frame_tables(contracts)
         },
         "views": sha256(repr(contracts).encode()).hexdigest(),
