@@ -2,9 +2,10 @@
 
     DuckDB file built by dbt -> marts -> rows that differ from the lake's latest -> append
 
-A correction is a new row with a later ``created_timestamp``. A label that its source no longer
-gives for a patient is taken back by a row without value; a patient whom the source no longer
-names keeps the last rows, because another landing zone may have brought them.
+Rows are compared by their values, so a column that a mart gets says nothing new of a patient for
+whom it is null. A correction is a new row with a later ``created_timestamp``. A label that its
+source no longer gives for a patient is taken back by a row without value; a patient whom the source
+no longer names keeps the last rows, because another landing zone may have brought them.
 """
 
 from dataclasses import dataclass
@@ -116,7 +117,7 @@ def publish(database: Path, lake: Lake, *, run_id: str, now: datetime) -> dict[s
         with lake.lock(table):
             latest = _latest(lake, table)
             gone = _taken_back(latest, rows, patients) if table == LABELS else rows.clear()
-            changed = _changed(_hashed(pl.concat([rows, gone]), table), latest, table)
+            changed = _changed(_hashed(pl.concat([rows, gone]), table), latest)
             stamped = _stamped(changed, schema(table), run_id=run_id, now=now)
             about = clinical_contract() if table == FEATURES else None
             if about is not None:
@@ -166,8 +167,20 @@ def _latest(lake: Lake, table: str) -> pl.DataFrame:
     return latest_rows(lake.scan(table), by=KEYS[table]).collect()
 
 
-def _changed(rows: pl.DataFrame, latest: pl.DataFrame, table: str) -> pl.DataFrame:
-    return rows.join(latest, on=[*KEYS[table], "source_sha256", "code_version"], how="anti")
+def _changed(rows: pl.DataFrame, latest: pl.DataFrame) -> pl.DataFrame:
+    """Rows that say something else than the lake; a column that the lake lacks is null there."""
+    values = [name for name in rows.columns if name not in ("event_timestamp", "source_sha256")]
+    absent = [pl.lit(None, rows.schema[name]).alias(name) for name in values if name not in latest]
+    known = latest.with_columns(absent).select(
+        *values, known_event="event_timestamp", learned="created_timestamp"
+    )
+    event = pl.col("event_timestamp")
+    # Where a mart names no event, the lake has the time of publication.
+    same = (event == pl.col("known_event")) | (
+        event.is_null() & (pl.col("known_event") == pl.col("learned"))
+    )
+    said = rows.join(known, on=values, how="inner", nulls_equal=True).filter(same)
+    return rows.join(said, on="source_sha256", how="anti")
 
 
 def _taken_back(latest: pl.DataFrame, given: pl.DataFrame, patients: pl.Series) -> pl.DataFrame:

@@ -1,5 +1,6 @@
 """Publishing the clinical marts: only what changed reaches the lake, on hand-made marts."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import duckdb
@@ -8,6 +9,7 @@ import pytest
 
 from assets.clinical.contract import clinical_contract
 from assets.clinical.publish import KEYS, publish
+from oncoframe.contracts import Feature
 from oncoframe.errors import ContractViolation, FileMissing
 from oncoframe.point_in_time import latest_rows
 
@@ -152,3 +154,30 @@ def test_publish__says_that_dbt_has_not_run(tmp_path, lake):
     duckdb.connect(tmp_path / "empty.duckdb").close()
     with pytest.raises(FileMissing, match="no mart clinical_features"):
         publish(tmp_path / "empty.duckdb", lake, run_id="r", now=NOW)
+
+
+def test_publish__of_a_new_column_appends_those_who_have_a_value(build, lake, monkeypatch):
+    """A correction of every patient, for a column that most do not have, is none."""
+    patients = [cohort("P1"), cohort("P2"), cohort("P3", index_timestamp=None)]
+    file = build({"P1": 3.5, "P2": 4.5}, [label("P1", "A")], patients)
+    publish(file, lake, run_id="r1", now=NOW)
+    contract = clinical_contract()
+    wider = replace(
+        contract,
+        features=(*contract.features, Feature("ldh_max_u_per_l", pl.Float64(), "U/L", "highest")),
+    )
+    monkeypatch.setattr("assets.clinical.publish.clinical_contract", lambda: wider)
+    with duckdb.connect(file) as connection:
+        connection.execute("alter table clinical_features add column ldh_max_u_per_l double")
+        connection.execute(
+            "update clinical_features set ldh_max_u_per_l = 900 where patient_id = 'P2'"
+        )
+
+    done = publish(file, lake, run_id="r2", now=NOW + timedelta(days=1))
+
+    assert {table: d.appended for table, d in done.items()} == {
+        "clinical_features": 1, "labels": 0, "cohort": 0,
+    }  # fmt: skip
+    rows = lake.scan("clinical_features").sort("created_timestamp", "patient_id").collect()
+    values = ("patient_id", "wbc_10e9_per_l", "ldh_max_u_per_l")
+    assert rows.select(values).rows() == [("P1", 3.5, None), ("P2", 4.5, None), ("P2", 4.5, 900)]
