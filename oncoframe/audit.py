@@ -39,6 +39,7 @@ class Action(StrEnum):
     ROLLED_BACK = "rolled_back"
     ROLES_APPLIED = "roles_applied"
     SCORED = "scored"
+    MIGRATED = "migrated"
 
 
 @dataclass(frozen=True)

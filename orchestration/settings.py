@@ -25,6 +25,7 @@ from ml.registry.store import Store
 from oncoframe.audit import AUDIT_LOG
 from oncoframe.errors import SettingsError
 from oncoframe.files import join
+from oncoframe.migration import refuse_other_version
 from oncoframe.reference.builds import GRCH37, GRCH38
 from oncoframe.reference.load import AnnotationFiles
 
@@ -115,7 +116,20 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, **given: Any) -> Self:
-        """Settings of a home, with values given on the command line first.
+        """Settings of a home that this version can work with; as :meth:`read`.
+
+        Raises
+        ------
+        HomeError
+            If a newer version wrote the home, or its tables have to be migrated first.
+        """
+        settings = cls.read(**given)
+        refuse_other_version(settings.home)
+        return settings
+
+    @classmethod
+    def read(cls, **given: Any) -> Self:
+        """Settings of a home of any version, with values given on the command line first.
 
         Raises
         ------

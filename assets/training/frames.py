@@ -296,7 +296,7 @@ def _write(
     """Write the folder under another name first: a frame is there as a whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        made = Path(scratch) / sidecar["frame_id"]
+        made = Path(scratch, str(sidecar["frame_id"]))
         made.mkdir()
         # One chunk, so that the bytes do not depend on how the rows were joined.
         frame.rechunk().write_parquet(made / FRAME, compression="zstd", statistics=False)
@@ -307,7 +307,7 @@ def _write(
             dictionary.write_parquet(made / f"{dictionary_table(axis)}.parquet")
         # In the order of the columns, which is part of what the frame is.
         (made / SIDECAR).write_text(json.dumps(sidecar, indent=2))
-        return made.rename(folder / sidecar["frame_id"])
+        return made.rename(folder / made.name)
 
 
 def _entities(population: Population, as_of: datetime) -> pl.DataFrame:
