@@ -28,7 +28,7 @@ def frame_builder(settings: Settings, lake: Lake, study: Study) -> FrameBuilder:
         store = open_store(settings.home, versions=versions)
         return pl.DataFrame(training_rows(store, study.features.service, entities))
 
-    contracts = service_contracts(study.features.service)
+    contracts = service_contracts(study.features.service, settings.center)
     return FrameBuilder(lake, settings.frames_dir, contracts, pull)
 
 

@@ -166,7 +166,8 @@ class Pipeline:
         """New frame, model, report and candidate; returns what ``train --json`` prints."""
         self._register()
         keys = [dg.AssetKey([kind, study]) for kind in retrained(study)]
-        tags = training_tags(study, data_version_now(self.lake, study), BY_HAND)
+        version = data_version_now(self.lake, study, self.settings.center)
+        tags = training_tags(study, version, BY_HAND)
         result = self.materialize(keys, tags=tags)
         model, report = (
             result.asset_materializations_for_node(key.to_python_identifier())[0]
@@ -285,7 +286,7 @@ class Pipeline:
 
     def _register(self) -> None:
         """Tell the feature store what this version declares, such as a column that is new in it."""
-        self._unless_made("store", ["feature_registry"], registry_input())
+        self._unless_made("store", ["feature_registry"], registry_input(self.settings.center))
 
     def _unless_made(self, stage: str, tables: Sequence[str], version: str) -> None:
         """Make the assets of a stage, unless its tables were last made from this input."""

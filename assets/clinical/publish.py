@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
 
-from assets.clinical.contract import clinical_contract, mart
-from oncoframe.contracts import UTC_TIME
-from oncoframe.errors import FileMissing
+from assets.clinical.contract import center_models, clinical_contract, features_of, mart
+from oncoframe.contracts import UTC_TIME, Contract
+from oncoframe.errors import ContractViolation, FileMissing
 from oncoframe.hashing import content_hash
 from oncoframe.lake import Lake
 from oncoframe.point_in_time import latest_rows
@@ -79,7 +80,9 @@ class Published:
     sha256: str
 
 
-def publish(database: Path, lake: Lake, *, run_id: str, now: datetime) -> dict[str, Published]:
+def publish(
+    database: Path, lake: Lake, *, run_id: str, now: datetime, center: Path | None = None
+) -> dict[str, Published]:
     """Append what changed in the marts to the lake tables of the same names.
 
     Parameters
@@ -92,6 +95,8 @@ def publish(database: Path, lake: Lake, *, run_id: str, now: datetime) -> dict[s
         Run that publishes.
     now
         When the platform learned the rows, UTC.
+    center
+        Folder of a center's dbt package, whose columns join the clinical features.
 
     Returns
     -------
@@ -103,11 +108,17 @@ def publish(database: Path, lake: Lake, *, run_id: str, now: datetime) -> dict[s
     FileMissing
         If the file or one of the marts is not there.
     ContractViolation
-        If the clinical features do not fit their contract; nothing of them is written.
+        If the clinical features do not fit their contract, or a model of the center has two rows
+        of a patient; nothing of them is written.
     """
-    performed = pl.lit(value=True).alias(clinical_contract().performed_column)
+    contract = clinical_contract(center=center)
+    features = _read(database, FEATURES, event="index_timestamp").with_columns(
+        pl.lit(value=True).alias(contract.performed_column)
+    )
+    for model in center_models(center):
+        features = _with_columns_of(features, model, database)
     marts = {
-        FEATURES: _read(database, FEATURES, event="index_timestamp").with_columns(performed),
+        FEATURES: features,
         LABELS: _read(database, LABELS, event="known_timestamp"),
         COHORT: _read(database, COHORT, event="index_timestamp"),
     }
@@ -115,11 +126,11 @@ def publish(database: Path, lake: Lake, *, run_id: str, now: datetime) -> dict[s
     published = {}
     for table, rows in marts.items():
         with lake.lock(table):
-            latest = _latest(lake, table)
+            latest = _latest(lake, table, schema(table, contract))
             gone = _taken_back(latest, rows, patients) if table == LABELS else rows.clear()
             changed = _changed(_hashed(pl.concat([rows, gone]), table), latest)
-            stamped = _stamped(changed, schema(table), run_id=run_id, now=now)
-            about = clinical_contract() if table == FEATURES else None
+            stamped = _stamped(changed, schema(table, contract), run_id=run_id, now=now)
+            about = contract if table == FEATURES else None
             if about is not None:
                 about.check(stamped)
             version = (
@@ -129,15 +140,35 @@ def publish(database: Path, lake: Lake, *, run_id: str, now: datetime) -> dict[s
     return published
 
 
-def schema(table: str) -> pl.Schema:
-    """Columns and types of one of the three lake tables."""
+def schema(table: str, contract: Contract) -> pl.Schema:
+    """Columns and types of one of the three lake tables; the contract is of the features."""
     if table == FEATURES:
-        return pl.Schema(clinical_contract().schema())
+        return pl.Schema(contract.schema())
     return {LABELS: LABELS_SCHEMA, COHORT: COHORT_SCHEMA}[table]
+
+
+def _with_columns_of(features: pl.DataFrame, model: dict[str, Any], database: Path) -> pl.DataFrame:
+    """Features with the columns of a center's model; null for a patient whom it does not name."""
+    name = model["name"]
+    rows = _mart(database, name).select("patient_id", *features_of(model))
+    if rows["patient_id"].is_duplicated().any():
+        raise ContractViolation(
+            "a model that adds clinical columns has one row per patient",
+            where=f"model {name}",
+            got=f"{rows['patient_id'].is_duplicated().sum()} rows that share theirs",
+        )
+    return features.join(rows, on="patient_id", how="left", maintain_order="left")
 
 
 def _read(database: Path, table: str, *, event: str) -> pl.DataFrame:
     """Rows of a mart; the column named ``event`` becomes ``event_timestamp``."""
+    rows = _mart(database, table)
+    return (
+        rows.rename({event: "event_timestamp"}).cast({"event_timestamp": UTC_TIME}).sort(pl.all())
+    )
+
+
+def _mart(database: Path, table: str) -> pl.DataFrame:
     if not database.is_file():
         raise FileMissing("dbt has built no clinical tables yet", where=str(database))
     with duckdb.connect(database, read_only=True) as connection:
@@ -146,9 +177,7 @@ def _read(database: Path, table: str, *, event: str) -> pl.DataFrame:
             rows: pl.DataFrame = connection.table(table).pl()
         except duckdb.CatalogException as error:
             raise FileMissing(f"dbt has built no mart {table}", where=str(database)) from error
-    return (
-        rows.rename({event: "event_timestamp"}).cast({"event_timestamp": UTC_TIME}).sort(pl.all())
-    )
+    return rows
 
 
 def _hashed(rows: pl.DataFrame, table: str) -> pl.DataFrame:
@@ -161,9 +190,9 @@ def _hashed(rows: pl.DataFrame, table: str) -> pl.DataFrame:
     )
 
 
-def _latest(lake: Lake, table: str) -> pl.DataFrame:
+def _latest(lake: Lake, table: str, columns: pl.Schema) -> pl.DataFrame:
     if not lake.exists(table):
-        return pl.DataFrame(schema=schema(table))
+        return pl.DataFrame(schema=columns)
     return latest_rows(lake.scan(table), by=KEYS[table]).collect()
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import polars as pl
 
-from assets.training.data_version import CODE_VERSION, frame_tables
+from assets.training.data_version import CODE_VERSION, frame_tables, views_sha256
 from assets.training.measurement import how_measured, without_odd_ones
 from assets.training.population import Population, select_population
 from assets.training.recorded import recorded_rows, recorded_types
@@ -117,7 +117,7 @@ class FrameBuilder:
         population, measured = _population(
             self.lake, study, _tables(columns), versions, as_of, everyone=everyone
         )
-        views = sha256(repr(contracts).encode()).hexdigest()
+        views = views_sha256(contracts)
         identity = {
             "study": study.model_dump(mode="json"),
             "as_of": as_of.isoformat(),

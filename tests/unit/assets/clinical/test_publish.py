@@ -166,7 +166,7 @@ def test_publish__of_a_new_column_appends_those_who_have_a_value(build, lake, mo
         contract,
         features=(*contract.features, Feature("ldh_max_u_per_l", pl.Float64(), "U/L", "highest")),
     )
-    monkeypatch.setattr("assets.clinical.publish.clinical_contract", lambda: wider)
+    monkeypatch.setattr("assets.clinical.publish.clinical_contract", lambda **_: wider)
     with duckdb.connect(file) as connection:
         connection.execute("alter table clinical_features add column ldh_max_u_per_l double")
         connection.execute(
