@@ -1,4 +1,4 @@
-"""The audit log: who pulled frames, promoted, rolled back and scored; lines cannot be changed.
+"""The audit log: who pulled, promoted, rolled back, scored, migrated; lines cannot be changed.
 
     action -> line (hash of the line before it, own hash) -> log.jsonl, log.head -> verify
 

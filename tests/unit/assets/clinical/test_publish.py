@@ -181,3 +181,35 @@ def test_publish__of_a_new_column_appends_those_who_have_a_value(build, lake, mo
     rows = lake.scan("clinical_features").sort("created_timestamp", "patient_id").collect()
     values = ("patient_id", "wbc_10e9_per_l", "ldh_max_u_per_l")
     assert rows.select(values).rows() == [("P1", 3.5, None), ("P2", 4.5, None), ("P2", 4.5, 900)]
+
+
+@pytest.fixture
+def center(tmp_path):
+    """A center's package with one column."""
+    folder = tmp_path / "center" / "models"
+    folder.mkdir(parents=True)
+    (folder / "labs.yml").write_text(
+        "models: [{name: labs, config: {meta: {adds_to: clinical_features}}, columns: ["
+        "{name: patient_id, config: {meta: {role: key}}}, "
+        "{name: ldh_max_u_per_l, description: LDH, data_type: double, "
+        "config: {meta: {unit: U/L, known: at_index}}}]}]"
+    )
+    return folder.parent
+
+
+def test_publish__joins_the_columns_of_a_center_by_patient(build, lake, center):
+    """A patient whom the center's model does not name is null; one named twice is refused."""
+    file = build({"P1": 3.5, "P2": 4.5}, [], [cohort("P1"), cohort("P2")])
+    with duckdb.connect(file) as connection:
+        connection.execute("create table labs as select 'P2' as patient_id, 900.0::double as x")
+        connection.execute("alter table labs rename x to ldh_max_u_per_l")
+        connection.execute("insert into labs values ('P9', 1)")
+
+    publish(file, lake, run_id="r1", now=NOW, center=center)
+
+    rows = lake.scan("clinical_features").sort("patient_id").collect()
+    assert rows.select("patient_id", "ldh_max_u_per_l").rows() == [("P1", None), ("P2", 900.0)]
+    with duckdb.connect(file) as connection:
+        connection.execute("insert into labs values ('P2', 2)")
+    with pytest.raises(ContractViolation, match="one row per patient; got 2 rows that share"):
+        publish(file, lake, run_id="r2", now=NOW, center=center)
