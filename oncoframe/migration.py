@@ -17,11 +17,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 from packaging.version import Version
 
 from oncoframe.errors import HomeError
 from oncoframe.lake import Lake
+from oncoframe.modalities import feature_contracts
 
 #: File of a home that says which version wrote it last; homes of 0.1.0 have none.
 HOME_FILE = "home.json"
@@ -165,7 +167,7 @@ def migrate(home: Path, *, now: datetime) -> Path | None:
         with lake.lock(table):
             write_deltalake(
                 lake.path(table),
-                _changed(lake, table, todo).collect().to_arrow(),
+                _explained(lake, table, _changed(lake, table, todo).collect().to_arrow()),
                 mode="overwrite",
                 schema_mode="overwrite",
                 commit_properties=CommitProperties(
@@ -220,6 +222,17 @@ def _changed(lake: Lake, table: str, todo: list[Migration]) -> pl.LazyFrame:
     for migration in todo:
         rows = migration.tables[table](rows)
     return rows
+
+
+def _explained(lake: Lake, table: str, rows: pa.Table) -> pa.Table:
+    """Rows whose columns keep their words, or have those of this version."""
+    before = pa.schema(DeltaTable(lake.path(table)).schema().to_arrow())
+    words = {field.name: field.metadata for field in before}
+    for contract in feature_contracts():
+        if contract.table == table:
+            words |= contract.meanings()
+    fields = [field.with_metadata(words.get(field.name)) for field in rows.schema]
+    return rows.cast(pa.schema(fields))
 
 
 def _tried(lake: Lake, table: str, todo: list[Migration]) -> Migrated:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
 from typer.testing import CliRunner
 
 import oncoframe as of
@@ -268,6 +268,9 @@ def test_migrate__renames_retypes_and_removes_without_losing_what_was_built(
     assert clinical["hb_g_per_dl"].to_list() == values
     fusions = lake.scan("fusion_features").sort("patient_id").collect()["fusion_count"]
     assert (fusions.dtype, fusions.to_list()) == (pl.Int64, [1, 0, 2, 0, None, 3])
+    field = next(f for f in DeltaTable(lake.path("fusion_features")).schema().fields
+                 if f.name == "fusion_count")  # fmt: skip
+    assert field.metadata["comment"] == "different fusions"
     assert rebuilt(home, frame_id, tmp_path)
     [line] = [e for e in AuditLog(home / "audit/log.jsonl").entries() if e.action == "migrated"]
     assert line.details["tables"] == {"clinical_features": 7, "fusion_features": 6}
