@@ -192,6 +192,7 @@ class Pipeline:
             )
         if champion_of(self.settings, study) is None:
             raise StudyError(no_champion(study))
+        self._register()
         keys = [dg.AssetKey([kind, study]) for kind in SCORED]
         result = self.materialize(keys, tags={STUDY_TAG: study, REASON_TAG: BY_HAND})
         scores, drift = (

@@ -5,6 +5,7 @@ its code said them. A home is written from it without that code: rows, frame and
 """
 
 import json
+import runpy
 import shutil
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -27,7 +28,13 @@ from orchestration.settings import Settings
 
 pytestmark = pytest.mark.slow
 
-RELEASED = sorted(Path(__file__).with_name("released").glob("*.json"))
+FOLDER = Path(__file__).with_name("released")
+WRITE = runpy.run_path(str(FOLDER / "write.py"))
+#: What ``released/write.py`` would write of this version is tried, too.
+RELEASED = {
+    **{file.stem: file.read_text() for file in sorted(FOLDER.glob("*.json"))},
+    "this version": WRITE["released"](),
+}
 OPENED = datetime(2024, 1, 1, tzinfo=UTC)
 TYPES = {
     str(dtype): dtype
@@ -129,7 +136,9 @@ class Writer:
         pl.DataFrame(
             {"position": [0, 1], "name": genes}, schema={"position": pl.Int32, "name": pl.String}
         ).write_parquet(folder / "dictionary_gene.parquet")
-        (folder / "frame.json").write_text(json.dumps(sidecar, indent=2, sort_keys=True))
+        # Version 0.1.0 named no types, and sorted the columns.
+        is_sorted = not all("dtype" in about for about in said["columns"].values())
+        (folder / "frame.json").write_text(json.dumps(sidecar, indent=2, sort_keys=is_sorted))
         return frame_id
 
 
@@ -162,11 +171,11 @@ def write_home(home: Path, released: dict) -> str:
     return frame_id
 
 
-@pytest.fixture(scope="module", params=RELEASED, ids=[file.stem for file in RELEASED])
+@pytest.fixture(scope="module", params=RELEASED.values(), ids=list(RELEASED))
 def older(request, tmp_path_factory):
     """Home of each released version, which tests copy; with the id of its frame."""
     home = tmp_path_factory.mktemp("released") / "home"
-    return home, write_home(home, json.loads(request.param.read_text()))
+    return home, write_home(home, json.loads(request.param))
 
 
 @pytest.fixture
