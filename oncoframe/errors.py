@@ -19,6 +19,7 @@
     ├── PanelError               a panel of biomarkers that cannot be used
     ├── StudyError               a study file, frame or model request that cannot be met
     ├── PromotionError           a candidate, promotion or rollback that is refused
+    ├── HomeError                a home of another version of OncoFrame
     ├── AuditError               an audit log whose lines are not those that were written
     └── SettingsError            a setting that cannot be used
 
@@ -155,6 +156,10 @@ class StudyError(OncoFrameError):
 
 class PromotionError(OncoFrameError):
     """A model that may not be proposed, promoted, rolled back to or used."""
+
+
+class HomeError(OncoFrameError):
+    """A home that this version of OncoFrame cannot work with as it is."""
 
 
 class AuditError(OncoFrameError):
