@@ -28,18 +28,21 @@ REPOSITORY = Path(__file__).resolve().parent
 OVERRIDES = "feature_store.yaml"
 
 
-def apply(home: Path) -> "FeatureStore":
+def apply(home: Path, center: Path | None = None) -> "FeatureStore":
     """Register entity, views and services in a home, and return its feature store.
+
+    ``center`` is the folder of a center's own clinical columns, if it has some.
 
     What is registered but no longer declared is removed; doing it again changes nothing.
     """
     from feature_repo.entities import PATIENT  # noqa: PLC0415
-    from feature_repo.services import SERVICES  # noqa: PLC0415
-    from feature_repo.views import VIEWS  # noqa: PLC0415
+    from feature_repo.services import declared_services  # noqa: PLC0415
+    from feature_repo.views import declared_views  # noqa: PLC0415
 
     home.mkdir(parents=True, exist_ok=True)
     store = open_store(home)
-    objects: list[Any] = [PATIENT, *VIEWS, *SERVICES]
+    views = declared_views(center)
+    objects: list[Any] = [PATIENT, *views, *declared_services(views, center)]
     declared = {declaration.name for declaration in objects}
     registered: list[Any] = [*store.list_feature_services(), *store.list_feature_views()]
     gone = [old for old in registered if old.name not in declared]

@@ -62,7 +62,9 @@ def newest_rows(
     history = table.rows.with_row_index(_ROW).select(_ROW, *narrow)
     newest = latest_events(history.filter(_within(EVENT_TIME, *span)), by=keys, taken_back=True)
     positions = newest.select(_ROW).collect().to_series()
-    values = take_rows(table.rows, positions.sort(), {name: schema[name] for name in columns})
+    # A column that a view has and the table has not yet is null; Feast knows its type.
+    types = {name: schema.get(name, pl.Null()) for name in columns}
+    values = take_rows(table.rows, positions.sort(), types)
     return values.rechunk()  # Feast writes only the first chunk to the online store
 
 
@@ -76,7 +78,9 @@ def all_rows(
     """Every row with an event in a time span, ends included; None leaves an end open."""
     if table.rows is None:
         return pl.DataFrame(schema={name: KEY_COLUMNS.get(name, pl.Null()) for name in columns})
-    return table.rows.filter(_within(event_time, *span)).select(columns).collect()
+    schema = table.rows.collect_schema()
+    values = [pl.col(name) if name in schema else pl.lit(None).alias(name) for name in columns]
+    return table.rows.filter(_within(event_time, *span)).select(values).collect()
 
 
 def _within(column: str, start: datetime | None, end: datetime | None) -> pl.Expr:

@@ -4,19 +4,33 @@ Which tables a service has is said by :func:`assets.store.catalog.services`; of 
 columns that are known at the index event.
 """
 
-from feast import FeatureService
+from collections.abc import Sequence
+from pathlib import Path
+
+from feast import FeatureService, FeatureView
 
 from assets.store.catalog import service_contracts, services
 from feature_repo.views import VIEWS, served
 
 
-def _service(name: str, modalities: tuple[str, ...]) -> FeatureService:
-    tables = {contract.table: contract for contract in service_contracts(name)}
+def _service(
+    name: str, modalities: tuple[str, ...], views: Sequence[FeatureView], center: Path | None
+) -> FeatureService:
+    tables = {contract.table: contract for contract in service_contracts(name, center)}
     return FeatureService(
         name=name,
-        features=[served(view, tables[view.name]) for view in VIEWS if view.name in tables],
+        features=[served(view, tables[view.name]) for view in views if view.name in tables],
         description=f"What is known at the index event: {', '.join(modalities)}.",
     )
 
 
-SERVICES = tuple(_service(name, modalities) for name, modalities in services().items())
+def declared_services(
+    views: Sequence[FeatureView], center: Path | None = None
+) -> tuple[FeatureService, ...]:
+    """The services on some views; ``center`` holds clinical columns of the center's own."""
+    return tuple(
+        _service(name, modalities, views, center) for name, modalities in services().items()
+    )
+
+
+SERVICES = declared_services(VIEWS)

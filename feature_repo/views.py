@@ -7,15 +7,16 @@ and a modality that joins the catalogue of feature tables is here without anothe
 """
 
 from datetime import timedelta
+from pathlib import Path
 
 from feast import FeatureView, Field
 from feast.types import Array, Bool, Float32, String
 
+from assets.store.catalog import contracts
 from feature_repo.dtypes import feast_type
 from feature_repo.entities import PATIENT
 from feature_repo.lake_source import LakeSource
 from oncoframe.contracts import PERFORMED_MEANING, Block, Contract, Feature, Known
-from oncoframe.modalities import feature_contracts
 
 
 def feature_view(contract: Contract) -> FeatureView:
@@ -99,4 +100,9 @@ def _tags(feature: str, unit: str, known: Known, kind: str) -> dict[str, str]:
     return {"feature": feature, "unit": unit, "known": known.value, "kind": kind}
 
 
-VIEWS = tuple(feature_view(contract) for contract in feature_contracts())
+def declared_views(center: Path | None = None) -> tuple[FeatureView, ...]:
+    """A view per feature table; ``center`` holds clinical columns of the center's own."""
+    return tuple(map(feature_view, contracts(center)))
+
+
+VIEWS = declared_views()

@@ -1,4 +1,4 @@
-"""The audit log: who pulled frames, promoted, rolled back and scored; lines cannot be changed.
+"""The audit log: who pulled, promoted, rolled back, scored, migrated; lines cannot be changed.
 
     action -> line (hash of the line before it, own hash) -> log.jsonl, log.head -> verify
 
@@ -39,6 +39,7 @@ class Action(StrEnum):
     ROLLED_BACK = "rolled_back"
     ROLES_APPLIED = "roles_applied"
     SCORED = "scored"
+    MIGRATED = "migrated"
 
 
 @dataclass(frozen=True)

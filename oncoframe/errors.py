@@ -24,6 +24,7 @@
     │   ├── LossStuck            its loss does not move
     │   └── GradientsExploded    its steps grow without bounds
     ├── PromotionError           a candidate, promotion or rollback that is refused
+    ├── HomeError                a home of another version of OncoFrame
     ├── AuditError               an audit log whose lines are not those that were written
     └── SettingsError            a setting that cannot be used
 
@@ -180,6 +181,10 @@ class GradientsExploded(TrainingStopped):
 
 class PromotionError(OncoFrameError):
     """A model that may not be proposed, promoted, rolled back to or used."""
+
+
+class HomeError(OncoFrameError):
+    """A home that this version of OncoFrame cannot work with as it is."""
 
 
 class AuditError(OncoFrameError):

@@ -7,17 +7,18 @@ blocks are vectors whose positions an append-only dictionary names. What does no
 what the columns mean (contracts), who failed (ledger), which row counts (point_in_time).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
 import pyarrow as pa
-from deltalake import DeltaTable, write_deltalake
+from deltalake import DeltaTable, Schema, write_deltalake
 from filelock import FileLock
 
 from oncoframe.contracts import CLOCKS, Contract
+from oncoframe.errors import ContractViolation
 
 _PROPERTIES = {
     # Delta removes versions after 30 days unless told not to; frames are rebuilt from old versions.
@@ -75,14 +76,20 @@ class Lake:
     def append(self, table: str, rows: pl.DataFrame, *, about: Contract | None = None) -> int:
         """Append rows and return the Delta version that holds them.
 
-        Columns that the table does not have yet are added to it, null in the rows before.
+        Columns that the table does not have yet are added to it, null in the rows before; those
+        that only the table has are null in the new ones.
 
         Parameters
         ----------
         about
             Contract of the table, whose words a new table and new columns carry for other tools.
+
+        Raises
+        ------
+        oncoframe.errors.ContractViolation
+            If the table holds a column as another type; nothing is written then.
         """
-        written = rows.to_arrow() if about is None else _explained(rows.to_arrow(), about)
+        written = rows.to_arrow() if about is None else explained(rows.to_arrow(), about)
         # Delta lets two appends pass each other, but not two that both create the table.
         if not self.exists(table):
             with self.lock(f"{table}.new"):
@@ -96,8 +103,10 @@ class Lake:
             return DeltaTable(self.path(table)).version()
         # One reading of the log instead of three: it is what a commit costs in a long table.
         opened = DeltaTable(self.path(table))
-        known = {field.name for field in opened.schema().fields}
-        widens: Literal["merge"] | None = "merge" if set(rows.columns) - known else None
+        known = pl.Schema(opened.schema().to_arrow())
+        # Delta by itself cuts 1.5 to 1 where the table holds integers.
+        _refuse_retyped(table, pl.Schema(Schema.from_arrow(written.schema).to_arrow()), known)
+        widens: Literal["merge"] | None = "merge" if set(rows.columns) != set(known) else None
         write_deltalake(opened, written, mode="append", schema_mode=widens)
         return opened.version()
 
@@ -117,10 +126,26 @@ class Lake:
         return pl.scan_delta(str(self.path(table)), version=version)
 
     def scan_features(self, contract: Contract, *, version: int | None = None) -> pl.LazyFrame:
-        """Lazy rows of a feature table; without rows if it was never written."""
+        """Lazy rows of a feature table, in the columns of its contract.
+
+        A column that the table does not have, yet or at that version, is null; a table that was
+        never written has no rows.
+
+        Raises
+        ------
+        oncoframe.errors.ContractViolation
+            If the table holds a column as another type.
+        """
+        columns = contract.schema()
         if not self.exists(contract.table):
-            return pl.LazyFrame(schema=contract.schema())
-        return self.scan(contract.table, version=version)
+            return pl.LazyFrame(schema=columns)
+        rows = self.scan(contract.table, version=version)
+        present = rows.collect_schema()
+        _refuse_retyped(contract.table, columns, present)
+        return rows.select(
+            pl.col(name) if name in present else pl.lit(None, dtype).alias(name)
+            for name, dtype in columns.items()
+        )
 
     def dictionary(self, axis: str, *, version: int | None = None) -> pl.DataFrame:
         """Positions of an axis, ascending: ``position``, ``name``."""
@@ -154,11 +179,28 @@ class Lake:
             return pl.concat([known, added])
 
 
-def _explained(rows: pa.Table, contract: Contract) -> pa.Table:
+def explained(rows: pa.Table, contract: Contract) -> pa.Table:
     """Rows whose columns say what they mean, as Delta keeps it."""
     meanings = contract.meanings()
     fields = [field.with_metadata(meanings.get(field.name)) for field in rows.schema]
     return rows.cast(pa.schema(fields))
+
+
+def _refuse_retyped(
+    table: str, wanted: Mapping[str, pl.DataType], present: Mapping[str, pl.DataType]
+) -> None:
+    other = [
+        f"{name} as {present[name]} instead of {dtype}"
+        for name, dtype in wanted.items()
+        if name in present and present[name] != dtype
+    ]
+    if other:
+        raise ContractViolation(
+            "the table holds columns as other types",
+            where=table,
+            got=", ".join(other),
+            hint="A retyped column needs a migration: oncoframe migrate.",
+        )
 
 
 def dictionary_table(axis: str) -> str:

@@ -114,7 +114,9 @@ def _waits(instance: dg.DagsterInstance, study: str) -> bool:
 
 
 def weekly_retrain(
-    context: dg.ScheduleEvaluationContext, lake: dg.ResourceParam[Lake]
+    context: dg.ScheduleEvaluationContext,
+    settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[Lake],
 ) -> list[dg.RunRequest] | dg.SkipReason:
     """One run per study that was trained before and whose data changed since."""
     trained = [
@@ -124,7 +126,10 @@ def weekly_retrain(
     ]
     if not trained:
         return dg.SkipReason("no study has a model yet; train one with 'oncoframe train STUDY'")
-    due = [Retraining(name, data_version_now(lake, name), "weekly") for name in trained]
+    due = [
+        Retraining(name, data_version_now(lake, name, settings.center), "weekly")
+        for name in trained
+    ]
     done = {one.study: done_before(context.instance, one) for one in due}
     skipped = [sentence for sentence in done.values() if sentence is not None]
     return _requests(context, [one for one in due if done[one.study] is None], skipped)
@@ -171,7 +176,7 @@ def _asked_by_drift(
     if not verdict.drifted:
         return f"{study}: {verdict.sentence}"
     reason = f"{study}: {verdict.sentence}"
-    due = Retraining(study, data_version_now(lake, study), reason, verdict.name)
+    due = Retraining(study, data_version_now(lake, study, settings.center), reason, verdict.name)
     return done_before(instance, due, verdict.data_version) or due
 
 

@@ -1,7 +1,7 @@
 """Frames of a home: joined by Feast, told to the audit log, built again.
 
     study -> frame_builder -> build_frame -> sidecar, line in the audit log
-    frame id -> rebuild_frame -> folder
+    frame id -> rebuild_frame -> folder, line in the audit log
 
 No Dagster: its assets, the command line and the Python API all build their frames here.
 """
@@ -12,8 +12,8 @@ from typing import Any
 import polars as pl
 
 from assets.store.catalog import service_contracts
-from assets.training.frames import FrameBuilder, FrameRequest
-from assets.training.sidecar import read_sidecar, recorded_study
+from assets.training.frames import FrameBuilder, FrameRequest, rebuild
+from assets.training.sidecar import read_sidecar
 from feature_repo.client import open_store, training_rows
 from ml.study.definition import Study
 from oncoframe.audit import Action, AuditLog, machine_user
@@ -28,7 +28,7 @@ def frame_builder(settings: Settings, lake: Lake, study: Study) -> FrameBuilder:
         store = open_store(settings.home, versions=versions)
         return pl.DataFrame(training_rows(store, study.features.service, entities))
 
-    contracts = service_contracts(study.features.service)
+    contracts = service_contracts(study.features.service, settings.center)
     return FrameBuilder(lake, settings.frames_dir, contracts, pull)
 
 
@@ -50,12 +50,18 @@ def build_frame(settings: Settings, lake: Lake, request: FrameRequest) -> dict[s
 
 
 def rebuild_frame(settings: Settings, lake: Lake, frame_id: str) -> Path:
-    """Build a frame once more from the table versions it was made of; returns a new folder.
+    """Build a frame once more, write who did into the audit log, and return its new folder.
 
     Raises
     ------
     StudyError
-        As :meth:`assets.training.frames.FrameBuilder.rebuild`.
+        As :func:`assets.training.frames.rebuild`.
     """
-    study = recorded_study(read_sidecar(settings.frames_dir, frame_id))
-    return frame_builder(settings, lake, study).rebuild(frame_id)
+    folder = rebuild(lake, settings.frames_dir, frame_id)
+    about = read_sidecar(settings.frames_dir, frame_id)
+    AuditLog(settings.audit_log).append(
+        Action.FRAME_PULLED, actor=machine_user(), subject=frame_id,
+        details={"rows": about["rows"], "features": len(about["columns"]),
+                 "versions": about["versions"]},
+    )  # fmt: skip
+    return folder

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from assets.scoring.table import current_scores
+from assets.store.catalog import contracts
 from assets.training import lineage
 from assets.training.diff import FrameDiff, diff_frames
 from assets.training.frames import FrameRequest
@@ -28,7 +29,6 @@ from ml.study.definition import load_study, study_names
 from oncoframe import ledger
 from oncoframe.errors import SettingsError
 from oncoframe.lake import Lake
-from oncoframe.modalities import feature_contracts
 from oncoframe.point_in_time import utc_time
 from orchestration.frames import build_frame, rebuild_frame
 from orchestration.settings import Settings
@@ -271,7 +271,8 @@ class Home:
         0
         """
         time = None if known_by is None else utc_time(known_by, where="known_by")
-        return lineage.explain(self.lake, feature_contracts(), patient, feature, known_by=time)
+        known = contracts(self._settings.center)
+        return lineage.explain(self.lake, known, patient, feature, known_by=time)
 
     def scores(self, study: str | Path) -> pl.DataFrame:
         """Last answer of the champion on each patient, as the lake keeps it; none before the first.

@@ -8,15 +8,15 @@ there. Patients' files are asked one by one, in :mod:`orchestration.patients.sta
 
 from collections.abc import Iterable
 from hashlib import sha256
+from pathlib import Path
 
 import dagster as dg
 
 from assets.biomarkers import publish
 from assets.biomarkers.contract import CONTRACT as BIOMARKERS
-from assets.store.catalog import services
+from assets.store.catalog import contracts, services
 from oncoframe import files
 from oncoframe.lake import Lake
-from oncoframe.modalities import feature_contracts
 from orchestration.settings import PROJECT, Settings
 
 
@@ -25,8 +25,11 @@ def clinical_input(settings: Settings) -> str:
     clinical = files.join(settings.require_landing(), "clinical")
     sources = [
         path
-        for path in sorted((PROJECT / "dbt_clinical").rglob("*"))
-        if path.suffix in {".sql", ".yml"} and "target" not in path.parts
+        for folder in (PROJECT / "dbt_clinical", settings.center)
+        if folder is not None
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in {".sql", ".yml", ".csv"}
+        and "target" not in path.relative_to(folder).parts
     ]
     landed = files.sha256(clinical) if files.exists(clinical) else ""
     return _hash(landed + "".join(files.local_sha256(path) for path in sources))
@@ -37,9 +40,9 @@ def biomarkers_input(lake: Lake) -> str:
     return _hash(repr((publish.versions(lake), BIOMARKERS.code_version)))
 
 
-def registry_input() -> str:
+def registry_input(center: Path | None) -> str:
     """Version of all feature tables and services, as the feature store registers them."""
-    return _hash(repr((feature_contracts(), services())))
+    return _hash(repr((contracts(center), services())))
 
 
 def made_from(instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey], version: str) -> bool:

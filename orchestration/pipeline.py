@@ -26,6 +26,7 @@ from assets.landing import intake
 from oncoframe.errors import StudyError
 from oncoframe.lake import Lake
 from oncoframe.ledger import Outcome
+from oncoframe.migration import mark
 from oncoframe.modalities import assays, spec
 from orchestration.groups import group
 from orchestration.inputs import biomarkers_input, clinical_input, made_from, registry_input
@@ -132,7 +133,7 @@ class Pipeline:
         if only in (None, "biomarkers"):
             self._biomarkers()
         if only in (None, "store"):
-            self._unless_made("store", ["feature_registry"], registry_input())
+            self._register()
         return self._report(stale, start)
 
     def retry(self) -> RunReport:
@@ -163,8 +164,10 @@ class Pipeline:
 
     def train(self, study: str) -> dict[str, Any]:
         """New frame, model, report and candidate; returns what ``train --json`` prints."""
+        self._register()
         keys = [dg.AssetKey([kind, study]) for kind in retrained(study)]
-        tags = training_tags(study, data_version_now(self.lake, study), BY_HAND)
+        version = data_version_now(self.lake, study, self.settings.center)
+        tags = training_tags(study, version, BY_HAND)
         result = self.materialize(keys, tags=tags)
         model, report = (
             result.asset_materializations_for_node(key.to_python_identifier())[0]
@@ -189,6 +192,7 @@ class Pipeline:
             )
         if champion_of(self.settings, study) is None:
             raise StudyError(no_champion(study))
+        self._register()
         keys = [dg.AssetKey([kind, study]) for kind in SCORED]
         result = self.materialize(keys, tags={STUDY_TAG: study, REASON_TAG: BY_HAND})
         scores, drift = (
@@ -209,6 +213,7 @@ class Pipeline:
         self, study: str, *, as_of: str | None = None, modalities: Sequence[str] | None = None
     ) -> str:
         """Frame of a study as a Dagster run; returns its id."""
+        self._register()
         key = dg.AssetKey(["training_frame", study])
         config = {"as_of": as_of, "modalities": list(modalities) if modalities else None}
         result = self.materialize([key], config={key: config})
@@ -242,6 +247,7 @@ class Pipeline:
 
     def _land(self) -> None:
         """Check the samplesheet, and take the landing zone in if something changed."""
+        mark(self.settings.home)
         self._process.close_lost_runs(self.instance)
         if intake.changed(self.lake, open_zone(self.settings).state()):
             self.materialize([dg.AssetKey(intake.TABLE)])
@@ -278,6 +284,10 @@ class Pipeline:
 
     def _biomarkers(self) -> None:
         self._unless_made("biomarkers", [BIOMARKERS.table], biomarkers_input(self.lake))
+
+    def _register(self) -> None:
+        """Tell the feature store what this version declares, such as a column that is new in it."""
+        self._unless_made("store", ["feature_registry"], registry_input(self.settings.center))
 
     def _unless_made(self, stage: str, tables: Sequence[str], version: str) -> None:
         """Make the assets of a stage, unless its tables were last made from this input."""

@@ -26,6 +26,7 @@ from ml.smears.places import Places
 from oncoframe.audit import AUDIT_LOG
 from oncoframe.errors import SettingsError
 from oncoframe.files import join
+from oncoframe.migration import refuse_other_version
 from oncoframe.reference.builds import GRCH37, GRCH38
 from oncoframe.reference.load import AnnotationFiles
 
@@ -74,6 +75,9 @@ class Settings(BaseSettings):
     smear_weights
         Folder with ImageNet weights of networks on smears, files named as torchvision names them;
         nothing is downloaded.
+    clinical
+        Folder of a dbt package with the center's own clinical columns; ``<home>/clinical`` unless
+        told, where there is one.
     mlflow_uri
         ``http(s)://`` address of an MLflow server that keeps trainings and models; without it they
         are kept in the home, without a server. User and password are MLflow's own variables.
@@ -110,6 +114,7 @@ class Settings(BaseSettings):
     ct_settings: str = CT_SETTINGS
     ct_mask_rule: str = MaskRule().label
     smear_weights: Path | None = None
+    clinical: Path | None = None
     mlflow_uri: str | None = Field(default=None, pattern=r"^https?://[^@]+$")
     automatic: bool = False
     nightly_cron: str = Field(default="0 1 * * *", pattern=_CRON)
@@ -120,7 +125,20 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, **given: Any) -> Self:
-        """Settings of a home, with values given on the command line first.
+        """Settings of a home that this version can work with; as :meth:`read`.
+
+        Raises
+        ------
+        HomeError
+            If a newer version wrote the home, or its tables have to be migrated first.
+        """
+        settings = cls.read(**given)
+        refuse_other_version(settings.home)
+        return settings
+
+    @classmethod
+    def read(cls, **given: Any) -> Self:
+        """Settings of a home of any version, with values given on the command line first.
 
         Raises
         ------
@@ -165,7 +183,7 @@ class Settings(BaseSettings):
         object.__setattr__(self, "home", self.home.expanduser().resolve())
         if self.landing is not None:
             object.__setattr__(self, "landing", join(str(Path.cwd()), self.landing))
-        for name in _REFERENCE_FILES:
+        for name in (*_REFERENCE_FILES, "clinical"):
             if (path := getattr(self, name)) is not None:
                 object.__setattr__(self, name, path.expanduser().resolve())
         # What cannot be used is said before anything runs.
@@ -225,6 +243,12 @@ class Settings(BaseSettings):
     def clinical_db(self) -> Path:
         """DuckDB file that dbt builds."""
         return self.home / "clinical.duckdb"
+
+    @property
+    def center(self) -> Path | None:
+        """Dbt package with the center's own clinical columns, if there is one."""
+        folder = self.clinical or self.home / "clinical"
+        return folder if self.clinical or folder.is_dir() else None
 
     @property
     def mlflow_db(self) -> Path:

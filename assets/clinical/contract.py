@@ -1,9 +1,11 @@
 """The contract of the clinical features, derived from the YAML of the dbt marts.
 
     dbt_clinical/models/marts/*.yml -> clinical_contract -> lake schema, Feast view, dictionary
+    <center>/models/**/*.yml -> center_models -> clinical_contract(center)
 
 Columns, types, units and when each is known are said once, beside the SQL; dbt enforces names and
-types when it builds, this module hands the rest to Python. No dbt and no database is needed.
+types when it builds, this module hands the rest to Python. A center's own columns are those of the
+models of its dbt package that say ``adds_to``. No dbt and no database is needed.
 """
 
 from functools import cache
@@ -30,7 +32,7 @@ _TYPES: dict[str, pl.DataType] = {
 
 
 @cache
-def clinical_contract(marts: Path = MARTS) -> Contract:
+def clinical_contract(marts: Path = MARTS, *, center: Path | None = None) -> Contract:
     """Contract of the lake table ``clinical_features``.
 
     Parameters
@@ -38,20 +40,59 @@ def clinical_contract(marts: Path = MARTS) -> Contract:
     marts
         Folder with the YAML of the marts. Columns with a ``role`` (key, time, provenance) are no
         features.
+    center
+        Folder of a center's dbt package, whose columns come after ours; None: ours alone.
 
     Raises
     ------
     ContractViolation
-        If a column has no description, no unit, no known type or does not say when it is known.
+        If a column has no description, no unit, no known type, does not say when it is known, or
+        is there twice.
     """
     model = mart(TABLE, marts)
-    return Contract(
-        table=TABLE,
-        modality=MODALITY,
-        description=model["description"],
-        code_version=model["config"]["meta"]["code_version"],
-        features=tuple(_feature(c) for c in model["columns"] if "role" not in _meta(c)),
-    )
+    try:
+        return Contract(
+            table=TABLE,
+            modality=MODALITY,
+            description=model["description"],
+            code_version=model["config"]["meta"]["code_version"],
+            features=tuple(
+                feature for one in (model, *center_models(center)) for feature in _features(one)
+            ),
+        )
+    except ValueError as error:
+        raise ContractViolation(str(error), where=str(center or marts)) from error
+
+
+@cache
+def center_models(center: Path | None) -> tuple[dict[str, Any], ...]:
+    """Properties of the models of a center's dbt package that add clinical columns, by name.
+
+    Raises
+    ------
+    ContractViolation
+        If the folder holds none.
+    """
+    if center is None:
+        return ()
+    found = [
+        model
+        for file in sorted((center / "models").rglob("*.yml"))
+        for model in _models(file)
+        if _meta(model).get("adds_to") == TABLE
+    ]
+    if not found:
+        raise ContractViolation(
+            "the folder has no dbt model that adds clinical columns",
+            where=str(center),
+            expected=f"models/*.yml with config: {{meta: {{adds_to: {TABLE}}}}}",
+        )
+    return tuple(sorted(found, key=lambda model: str(model["name"])))
+
+
+def features_of(model: dict[str, Any]) -> list[str]:
+    """Columns of a mart that are features."""
+    return [feature.column for feature in _features(model)]
 
 
 def mart(name: str, marts: Path = MARTS) -> dict[str, Any]:
@@ -73,11 +114,16 @@ def mart(name: str, marts: Path = MARTS) -> dict[str, Any]:
 def _models(file: Path) -> list[dict[str, Any]]:
     if not file.is_file():
         return []
-    models: list[dict[str, Any]] = yaml.safe_load(file.read_text())["models"]
+    models: list[dict[str, Any]] = yaml.safe_load(file.read_text()).get("models", [])
     return models
 
 
-def _feature(column: dict[str, Any]) -> Feature:
+def _features(model: dict[str, Any]) -> list[Feature]:
+    columns = model.get("columns", [])
+    return [_feature(column, model["name"]) for column in columns if "role" not in _meta(column)]
+
+
+def _feature(column: dict[str, Any], name: str) -> Feature:
     meta = _meta(column)
     said = {
         "description": column.get("description"),
@@ -89,7 +135,7 @@ def _feature(column: dict[str, Any]) -> Feature:
     if missing:
         raise ContractViolation(
             f"column {column['name']} does not say its {', '.join(missing)}",
-            where=f"mart {TABLE}",
+            where=f"mart {name}",
             expected=f"a data_type of {', '.join(_TYPES)}; known of {', '.join(Known)}",
         )
     return Feature(

@@ -21,7 +21,7 @@ from assets.clinical.publish import COHORT, FEATURES, LABELS, publish, schema
 from assets.clinical.rules import broken_rules, unknown_columns
 from oncoframe import files
 from oncoframe.lake import Lake
-from orchestration.dbt import clinical_manifest
+from orchestration.dbt import build_center, clinical_manifest
 from orchestration.groups import OWNERS, group
 from orchestration.inputs import clinical_input
 from orchestration.metadata import contract_schema, table_schema
@@ -71,6 +71,9 @@ def _models(manifest: dict[str, Any]) -> dg.AssetsDefinition:
                 target_path=target,
             )
             events, error = _events(build, context)
+            if error is None and settings.center is not None:
+                results = settings.home / "dbt" / "center" / "run_results.json"
+                error = build_center(dbt, settings.center, settings.home / "dbt", variables)
         yield from events
         if error is not None:
             if not results.exists():
@@ -79,7 +82,7 @@ def _models(manifest: dict[str, Any]) -> dg.AssetsDefinition:
                 json.loads(results.read_text()),
                 settings.clinical_db,
                 clinical=clinical,
-                log=str(target / "dbt.log"),
+                log=str(results.with_name("dbt.log")),
             ) from error
         (target / _BUILT_FROM).write_text(version)
         for table, columns in unknown_columns(settings.clinical_db).items():
@@ -127,7 +130,7 @@ def _local(clinical: str) -> Iterator[Path]:
             metadata={
                 "dagster/column_schema": contract_schema(clinical_contract())
                 if table == FEATURES
-                else table_schema(schema(table))
+                else table_schema(schema(table, clinical_contract()))
             },
         )
         for table in TABLES
@@ -141,13 +144,16 @@ def clinical_tables(
     """Append to the lake what is new or changed in the clinical models."""
     now = datetime.now(tz=UTC)
     built_from = (settings.home / "dbt" / _BUILT_FROM).read_text()
-    published = publish(settings.clinical_db, lake, run_id=context.run.run_id, now=now)
+    published = publish(
+        settings.clinical_db, lake, run_id=context.run.run_id, now=now, center=settings.center
+    )
+    contract = clinical_contract(center=settings.center)
     for table, done in published.items():
         yield dg.MaterializeResult(
             asset_key=table,
             metadata={
                 "dagster/row_count": done.rows,
-                "columns": len(schema(table)),
+                "columns": len(schema(table, contract)),
                 "appended": done.appended,
                 "delta_version": done.version,
                 "hash": done.sha256,

@@ -2,22 +2,24 @@
 
     DuckDB file built by dbt -> marts -> rows that differ from the lake's latest -> append
 
-A correction is a new row with a later ``created_timestamp``. A label that its source no longer
-gives for a patient is taken back by a row without value; a patient whom the source no longer
-names keeps the last rows, because another landing zone may have brought them.
+Rows are compared by their values, so a column that a mart gets says nothing new of a patient for
+whom it is null. A correction is a new row with a later ``created_timestamp``. A label that its
+source no longer gives for a patient is taken back by a row without value; a patient whom the source
+no longer names keeps the last rows, because another landing zone may have brought them.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
 
-from assets.clinical.contract import clinical_contract, mart
-from oncoframe.contracts import UTC_TIME
-from oncoframe.errors import FileMissing
+from assets.clinical.contract import center_models, clinical_contract, features_of, mart
+from oncoframe.contracts import UTC_TIME, Contract
+from oncoframe.errors import ContractViolation, FileMissing
 from oncoframe.hashing import content_hash
 from oncoframe.lake import Lake
 from oncoframe.point_in_time import latest_rows
@@ -78,7 +80,9 @@ class Published:
     sha256: str
 
 
-def publish(database: Path, lake: Lake, *, run_id: str, now: datetime) -> dict[str, Published]:
+def publish(
+    database: Path, lake: Lake, *, run_id: str, now: datetime, center: Path | None = None
+) -> dict[str, Published]:
     """Append what changed in the marts to the lake tables of the same names.
 
     Parameters
@@ -91,6 +95,8 @@ def publish(database: Path, lake: Lake, *, run_id: str, now: datetime) -> dict[s
         Run that publishes.
     now
         When the platform learned the rows, UTC.
+    center
+        Folder of a center's dbt package, whose columns join the clinical features.
 
     Returns
     -------
@@ -102,11 +108,17 @@ def publish(database: Path, lake: Lake, *, run_id: str, now: datetime) -> dict[s
     FileMissing
         If the file or one of the marts is not there.
     ContractViolation
-        If the clinical features do not fit their contract; nothing of them is written.
+        If the clinical features do not fit their contract, or a model of the center has two rows
+        of a patient; nothing of them is written.
     """
-    performed = pl.lit(value=True).alias(clinical_contract().performed_column)
+    contract = clinical_contract(center=center)
+    features = _read(database, FEATURES, event="index_timestamp").with_columns(
+        pl.lit(value=True).alias(contract.performed_column)
+    )
+    for model in center_models(center):
+        features = _with_columns_of(features, model, database)
     marts = {
-        FEATURES: _read(database, FEATURES, event="index_timestamp").with_columns(performed),
+        FEATURES: features,
         LABELS: _read(database, LABELS, event="known_timestamp"),
         COHORT: _read(database, COHORT, event="index_timestamp"),
     }
@@ -114,11 +126,11 @@ def publish(database: Path, lake: Lake, *, run_id: str, now: datetime) -> dict[s
     published = {}
     for table, rows in marts.items():
         with lake.lock(table):
-            latest = _latest(lake, table)
+            latest = _latest(lake, table, schema(table, contract))
             gone = _taken_back(latest, rows, patients) if table == LABELS else rows.clear()
-            changed = _changed(_hashed(pl.concat([rows, gone]), table), latest, table)
-            stamped = _stamped(changed, schema(table), run_id=run_id, now=now)
-            about = clinical_contract() if table == FEATURES else None
+            changed = _changed(_hashed(pl.concat([rows, gone]), table), latest)
+            stamped = _stamped(changed, schema(table, contract), run_id=run_id, now=now)
+            about = contract if table == FEATURES else None
             if about is not None:
                 about.check(stamped)
             version = (
@@ -128,15 +140,35 @@ def publish(database: Path, lake: Lake, *, run_id: str, now: datetime) -> dict[s
     return published
 
 
-def schema(table: str) -> pl.Schema:
-    """Columns and types of one of the three lake tables."""
+def schema(table: str, contract: Contract) -> pl.Schema:
+    """Columns and types of one of the three lake tables; the contract is of the features."""
     if table == FEATURES:
-        return pl.Schema(clinical_contract().schema())
+        return pl.Schema(contract.schema())
     return {LABELS: LABELS_SCHEMA, COHORT: COHORT_SCHEMA}[table]
+
+
+def _with_columns_of(features: pl.DataFrame, model: dict[str, Any], database: Path) -> pl.DataFrame:
+    """Features with the columns of a center's model; null for a patient whom it does not name."""
+    name = model["name"]
+    rows = _mart(database, name).select("patient_id", *features_of(model))
+    if rows["patient_id"].is_duplicated().any():
+        raise ContractViolation(
+            "a model that adds clinical columns has one row per patient",
+            where=f"model {name}",
+            got=f"{rows['patient_id'].is_duplicated().sum()} rows that share theirs",
+        )
+    return features.join(rows, on="patient_id", how="left", maintain_order="left")
 
 
 def _read(database: Path, table: str, *, event: str) -> pl.DataFrame:
     """Rows of a mart; the column named ``event`` becomes ``event_timestamp``."""
+    rows = _mart(database, table)
+    return (
+        rows.rename({event: "event_timestamp"}).cast({"event_timestamp": UTC_TIME}).sort(pl.all())
+    )
+
+
+def _mart(database: Path, table: str) -> pl.DataFrame:
     if not database.is_file():
         raise FileMissing("dbt has built no clinical tables yet", where=str(database))
     with duckdb.connect(database, read_only=True) as connection:
@@ -145,9 +177,7 @@ def _read(database: Path, table: str, *, event: str) -> pl.DataFrame:
             rows: pl.DataFrame = connection.table(table).pl()
         except duckdb.CatalogException as error:
             raise FileMissing(f"dbt has built no mart {table}", where=str(database)) from error
-    return (
-        rows.rename({event: "event_timestamp"}).cast({"event_timestamp": UTC_TIME}).sort(pl.all())
-    )
+    return rows
 
 
 def _hashed(rows: pl.DataFrame, table: str) -> pl.DataFrame:
@@ -160,14 +190,26 @@ def _hashed(rows: pl.DataFrame, table: str) -> pl.DataFrame:
     )
 
 
-def _latest(lake: Lake, table: str) -> pl.DataFrame:
+def _latest(lake: Lake, table: str, columns: pl.Schema) -> pl.DataFrame:
     if not lake.exists(table):
-        return pl.DataFrame(schema=schema(table))
+        return pl.DataFrame(schema=columns)
     return latest_rows(lake.scan(table), by=KEYS[table]).collect()
 
 
-def _changed(rows: pl.DataFrame, latest: pl.DataFrame, table: str) -> pl.DataFrame:
-    return rows.join(latest, on=[*KEYS[table], "source_sha256", "code_version"], how="anti")
+def _changed(rows: pl.DataFrame, latest: pl.DataFrame) -> pl.DataFrame:
+    """Rows that say something else than the lake; a column that the lake lacks is null there."""
+    values = [name for name in rows.columns if name not in ("event_timestamp", "source_sha256")]
+    absent = [pl.lit(None, rows.schema[name]).alias(name) for name in values if name not in latest]
+    known = latest.with_columns(absent).select(
+        *values, known_event="event_timestamp", learned="created_timestamp"
+    )
+    event = pl.col("event_timestamp")
+    # Where a mart names no event, the lake has the time of publication.
+    same = (event == pl.col("known_event")) | (
+        event.is_null() & (pl.col("known_event") == pl.col("learned"))
+    )
+    said = rows.join(known, on=values, how="inner", nulls_equal=True).filter(same)
+    return rows.join(said, on="source_sha256", how="anti")
 
 
 def _taken_back(latest: pl.DataFrame, given: pl.DataFrame, patients: pl.Series) -> pl.DataFrame:

@@ -114,7 +114,7 @@ def judge_drift(
         study=study.name,
         reference_frame_id=reference,
         current_frame_id=current,
-        data_version=version_of_frame(lake, about_now),
+        data_version=version_of_frame(about_now),
         judged_at=now or datetime.now(tz=UTC),
     )
     return Judgement(verdict, report)

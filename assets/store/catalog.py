@@ -4,9 +4,11 @@ Feast views and services, frames and the feature dictionary are derived from it.
 """
 
 from dataclasses import replace
+from pathlib import Path
 
 from assets.biomarkers.contract import MODALITY as BIOMARKERS
 from assets.clinical.contract import MODALITY as CLINICAL
+from assets.clinical.contract import clinical_contract
 from oncoframe.contracts import Contract, Modality
 from oncoframe.errors import StudyError
 from oncoframe.modalities import assays, feature_contracts
@@ -35,6 +37,20 @@ SERVICES: dict[str, tuple[str, ...]] = {
 }
 
 
+def contracts(center: Path | None = None) -> tuple[Contract, ...]:
+    """Contracts of all feature tables, the clinical one with the columns of a center's own.
+
+    Parameters
+    ----------
+    center
+        Folder of the center's dbt package, see :func:`assets.clinical.contract.clinical_contract`.
+    """
+    return tuple(
+        clinical_contract(center=center) if contract.modality == CLINICAL else contract
+        for contract in feature_contracts()
+    )
+
+
 def services() -> dict[str, tuple[str, ...]]:
     """Service -> modalities it serves: :data:`SERVICES`, and of each assay with the clinical data.
 
@@ -44,7 +60,7 @@ def services() -> dict[str, tuple[str, ...]]:
     return {**alone, **SERVICES}
 
 
-def service_contracts(service: str) -> tuple[Contract, ...]:
+def service_contracts(service: str, center: Path | None = None) -> tuple[Contract, ...]:
     """Contracts of the tables that a feature service serves, with the columns that it serves.
 
     What single assays say of biomarkers is left out where the biomarkers themselves are served.
@@ -60,8 +76,8 @@ def service_contracts(service: str) -> tuple[Contract, ...]:
             f"there is no feature service {service}", expected=f"one of {', '.join(known)}"
         )
     served = known[service]
-    contracts = tuple(c for c in feature_contracts() if c.modality in served)
-    return tuple(map(_without_findings, contracts)) if BIOMARKERS in served else contracts
+    found = tuple(c for c in contracts(center) if c.modality in served)
+    return tuple(map(_without_findings, found)) if BIOMARKERS in served else found
 
 
 def _without_findings(contract: Contract) -> Contract:

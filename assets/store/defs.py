@@ -21,7 +21,7 @@ from orchestration.settings import Settings
 )
 def feature_registry(settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
     """Feast registry: the entity patient, a view per feature table, the services."""
-    store = apply(settings.home)
+    store = apply(settings.home, settings.center)
     views = store.list_feature_views()
     return dg.MaterializeResult(
         metadata={
@@ -29,5 +29,5 @@ def feature_registry(settings: dg.ResourceParam[Settings]) -> dg.MaterializeResu
             "services": [service.name for service in store.list_feature_services()],
             "columns": sum(len(view.features) for view in views),
         },
-        data_version=dg.DataVersion(registry_input()),
+        data_version=dg.DataVersion(registry_input(settings.center)),
     )

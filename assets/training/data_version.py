@@ -14,9 +14,9 @@ from typing import Any
 
 import polars as pl
 
-from assets.store.catalog import service_contracts
 from assets.training.population import COHORT, LABELS
 from ml.study.definition import Study
+from oncoframe import ledger
 from oncoframe.contracts import Contract
 from oncoframe.lake import Lake, dictionary_table
 from oncoframe.point_in_time import served_rows
@@ -37,8 +37,6 @@ def data_version(
     lake: Lake,
     study: Study,
     contracts: Sequence[Contract],
-    *,
-    versions: Mapping[str, int | None] | None = None,
 ) -> str:
     """Hash over everything that a new frame of a study rests on.
 
@@ -50,27 +48,32 @@ def data_version(
         Population, label and recipes.
     contracts
         Feature tables of its service.
-    versions
-        Table -> Delta version of a frame; None: the newest ones.
 
     Returns
     -------
     16 hexadecimal digits; equal as long as a retraining would find nothing new.
     """
+    versions = {table: lake.version(table) for table in frame_tables(contracts)}
+    return _hash(study, versions, views_sha256(contracts), CODE_VERSION)
+
+
+def views_sha256(contracts: Sequence[Contract]) -> str:
+    """Hash of the view definitions of a frame."""
+    return sha256(repr(list(contracts)).encode()).hexdigest()
+
+
+def _hash(study: Study, versions: Mapping[str, int | None], views: str, code_version: str) -> str:
     identity = {
         "study": study.model_dump(mode="json"),
-        "versions": {
-            table: lake.version(table) if versions is None else versions[table]
-            for table in frame_tables(contracts)
-        },
-        "views": sha256(repr(contracts).encode()).hexdigest(),
-        "code_version": CODE_VERSION,
+        "versions": dict(versions),
+        "views": views,
+        "code_version": code_version,
     }
     text = json.dumps(identity, sort_keys=True)
     return sha256(text.encode()).hexdigest()[:_DIGITS]
 
 
-def version_of_frame(lake: Lake, about: Mapping[str, Any]) -> str:
+def version_of_frame(about: Mapping[str, Any]) -> str:
     """Data version of the study when a frame with all modalities was built.
 
     Parameters
@@ -79,8 +82,8 @@ def version_of_frame(lake: Lake, about: Mapping[str, Any]) -> str:
         Its ``frame.json``.
     """
     study = Study.model_validate(about["study_definition"])
-    contracts = service_contracts(study.features.service)
-    return data_version(lake, study, contracts, versions=about["versions"])
+    versions = {t: version for t, version in about["versions"].items() if t != ledger.TABLE}
+    return _hash(study, versions, about["views_sha256"], about["code_version"])
 
 
 def last_learned(lake: Lake, sidecar: dict[str, Any], rows: pl.DataFrame) -> pl.DataFrame:

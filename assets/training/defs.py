@@ -53,7 +53,7 @@ def _training_frame(study_name: str) -> dg.AssetsDefinition:
         sidecar = build_frame(settings, lake, request)
         if DATA_VERSION_TAG in context.run.tags and request == FrameRequest(study):
             # Data may have changed since the run was asked for: those read now are trained on.
-            read = {DATA_VERSION_TAG: version_of_frame(lake, sidecar)}
+            read = {DATA_VERSION_TAG: version_of_frame(sidecar)}
             context.instance.add_run_tags(context.run.run_id, read)
         return _materialized(sidecar)
 

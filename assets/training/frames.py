@@ -20,9 +20,10 @@ from typing import Any
 
 import polars as pl
 
-from assets.training.data_version import CODE_VERSION, frame_tables
+from assets.training.data_version import CODE_VERSION, frame_tables, views_sha256
 from assets.training.measurement import how_measured, without_odd_ones
 from assets.training.population import Population, select_population
+from assets.training.recorded import recorded_rows, recorded_types
 from assets.training.sidecar import (
     FRAME,
     OTHER_VERSION,
@@ -35,7 +36,7 @@ from ml.frames.frame import SITES, FrameColumn
 from ml.frames.leakage import refuse_label_columns, refuse_late_columns, refuse_mixed, verdict
 from ml.study.definition import Study
 from oncoframe import ledger
-from oncoframe.contracts import Contract
+from oncoframe.contracts import UTC_TIME, Contract
 from oncoframe.errors import StudyError
 from oncoframe.hashing import content_hash
 from oncoframe.lake import Lake, dictionary_table
@@ -109,36 +110,6 @@ class FrameBuilder:
             everyone=request.everyone, cohort=request.cohort,
         )  # fmt: skip
 
-    def rebuild(self, frame_id: str) -> Path:
-        """Build a frame once more from the table versions it was made of; returns a new folder.
-
-        Raises
-        ------
-        StudyError
-            If there is no such frame, or today's views or code would give another one.
-        """
-        sidecar = read_sidecar(self.folder, frame_id)
-        study = recorded_study(sidecar)
-        contracts = self._contracts(tuple(sidecar["modalities"]))
-        as_of = datetime.fromisoformat(sidecar["as_of"])
-        with tempfile.TemporaryDirectory() as scratch:
-            again = FrameBuilder(self.lake, Path(scratch), self.contracts, self.pull)
-            rebuilt = again._build(
-                study, contracts, sidecar["versions"], as_of,
-                everyone=sidecar.get("everyone", False), cohort=sidecar.get("cohort"),
-                definition=sidecar["study_definition"],
-            )  # fmt: skip
-            if rebuilt["frame_id"] != frame_id:
-                raise StudyError(
-                    "today's views or code give another frame",
-                    where=f"frame {frame_id}",
-                    expected=f"view definitions {sidecar['views_sha256'][:12]}",
-                    got=rebuilt["views_sha256"][:12],
-                    hint=OTHER_VERSION,
-                )
-            kept = Path(tempfile.mkdtemp(prefix=f"{frame_id}-"))
-            return Path(shutil.copytree(again.folder / frame_id, kept, dirs_exist_ok=True))
-
     def _build(
         self,
         study: Study,
@@ -148,19 +119,14 @@ class FrameBuilder:
         *,
         everyone: bool,
         cohort: str | None = None,
-        definition: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        # A frame keeps its definition as it was recorded: settings that came later are not of it.
-        definition = definition or study.model_dump(mode="json")
-        population = select_population(
-            self.lake, study, known_by=as_of, versions=versions, everyone=everyone, only_site=cohort
+        columns = frame_columns(contracts)
+        population, measured = _population(
+            self.lake, study, _tables(columns), versions, as_of, everyone=everyone, cohort=cohort
         )
-        how = partial(how_measured, self.lake, contracts, study, known_by=as_of, versions=versions)
-        if everyone:
-            population = without_odd_ones(population, how(population.members), study)
-        views = sha256(repr(contracts).encode()).hexdigest()
+        views = views_sha256(contracts)
         identity = {
-            "study": definition,
+            "study": study.model_dump(mode="json"),
             "as_of": as_of.isoformat(),
             "entities": content_hash(population.members),
             "versions": versions,
@@ -172,14 +138,8 @@ class FrameBuilder:
         frame_id = sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:_ID_DIGITS]
         if (self.folder / frame_id / SIDECAR).exists():
             return read_sidecar(self.folder, frame_id)
-        entities = population.members.select(
-            "patient_id",
-            event_timestamp="index_timestamp",
-            known_by=pl.lit(as_of).cast(pl.Datetime("us", "UTC")),
-        )
-        columns = frame_columns(contracts)
-        same = refuse_mixed(how(population.members), study.guards.same, where=f"study {study.name}")
-        frame = _assemble(population, self.pull(entities, versions), columns)
+        same = refuse_mixed(measured, study.guards.same, where=f"study {study.name}")
+        frame = _assemble(population, self.pull(_entities(population, as_of), versions), columns)
         sidecar = {
             "frame_id": frame_id,
             "study": study.name,
@@ -204,29 +164,8 @@ class FrameBuilder:
             "content_sha256": content_hash(frame),
             "code_version": CODE_VERSION,
         }
-        self._write(frame, population.sites, sidecar, contracts, versions)
+        _write(self.lake, frame, population.sites, sidecar, self.folder)
         return sidecar
-
-    def _write(
-        self,
-        frame: pl.DataFrame,
-        sites: pl.DataFrame,
-        sidecar: dict[str, Any],
-        contracts: Sequence[Contract],
-        versions: dict[str, int | None],
-    ) -> None:
-        """Write the folder under another name first: a frame is there as a whole or not at all."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self.folder) as scratch:
-            made = Path(scratch) / sidecar["frame_id"]
-            made.mkdir()
-            frame.write_parquet(made / FRAME, compression="zstd", statistics=False)
-            sites.write_parquet(made / SITES)
-            for axis in _axes(contracts):
-                dictionary = self.lake.dictionary(axis, version=versions[dictionary_table(axis)])
-                dictionary.write_parquet(made / f"{dictionary_table(axis)}.parquet")
-            (made / SIDECAR).write_text(json.dumps(sidecar, indent=2, sort_keys=True))
-            made.rename(self.folder / sidecar["frame_id"])
 
     def _contracts(self, modalities: tuple[str, ...] | None) -> list[Contract]:
         known = [contract.modality for contract in self.contracts]
@@ -257,6 +196,72 @@ class FrameBuilder:
         return max(known).astimezone(UTC) if known else datetime.now(tz=UTC)
 
 
+def rebuild(lake: Lake, folder: Path, frame_id: str) -> Path:
+    """Build a frame once more from the table versions it was made of; returns a new folder.
+
+    Columns are those that the frame recorded: what views and services say today, and what
+    became of the tables since, does not matter.
+
+    Parameters
+    ----------
+    lake
+        Holds the tables.
+    folder
+        One subfolder per frame id.
+
+    Raises
+    ------
+    StudyError
+        If there is no such frame, or today's code would give another one.
+    """
+    sidecar = read_sidecar(folder, frame_id)
+    study = recorded_study(sidecar)
+    types = recorded_types(sidecar, folder / frame_id)
+    columns = {name: sidecar["columns"][name] for name in types}
+    versions = sidecar["versions"]
+    as_of = datetime.fromisoformat(sidecar["as_of"])
+    population, _ = _population(
+        lake, study, _tables(columns), versions, as_of,
+        everyone=sidecar.get("everyone", False), cohort=sidecar.get("cohort"),
+    )  # fmt: skip
+    pulled = recorded_rows(lake, _entities(population, as_of), types, versions)
+    frame = _assemble(population, pulled, columns)
+    if content_hash(frame) != sidecar["content_sha256"]:
+        raise StudyError(
+            "today's code gives another frame",
+            where=f"frame {frame_id}",
+            expected=f"content {sidecar['content_sha256'][:12]}",
+            got=content_hash(frame)[:12],
+            hint=OTHER_VERSION,
+        )
+    with tempfile.TemporaryDirectory() as scratch:
+        made = _write(lake, frame, population.sites, sidecar, Path(scratch))
+        kept = Path(tempfile.mkdtemp(prefix=f"{frame_id}-"))
+        return Path(shutil.copytree(made, kept, dirs_exist_ok=True))
+
+
+def _population(
+    lake: Lake,
+    study: Study,
+    tables: Sequence[str],
+    versions: dict[str, int | None],
+    as_of: datetime,
+    *,
+    everyone: bool,
+    cohort: str | None,
+) -> tuple[Population, dict[str, pl.DataFrame]]:
+    """Patients of a frame, and how they were measured."""
+    population = select_population(
+        lake, study, known_by=as_of, versions=versions, everyone=everyone, only_site=cohort
+    )
+    how = partial(how_measured, lake, tables, study, known_by=as_of, versions=versions)
+    measured = how(population.members)
+    if not everyone:
+        return population, measured
+    population = without_odd_ones(population, measured, study)
+    return population, how(population.members)
+
+
 def _assemble(
     population: Population, pulled: pl.DataFrame, columns: dict[str, dict[str, Any]]
 ) -> pl.DataFrame:
@@ -264,7 +269,9 @@ def _assemble(
     missing = [column for column in columns if column not in pulled.columns]
     if missing:
         raise StudyError(
-            "the feature service does not serve a column of its tables", got=missing[0]
+            "the feature service does not serve a column of its tables",
+            got=missing[0],
+            hint="Register what this version declares: oncoframe run.",
         )
     performed = [name for name, about in columns.items() if about["kind"] == "performed"]
     features = pulled.select(list(columns)).with_columns(pl.col(performed).fill_null(value=False))
@@ -296,5 +303,37 @@ def _excluded(population: Population) -> dict[str, list[str]]:
     return {reason: rows["patient_id"].to_list() for (reason,), rows in groups}
 
 
-def _axes(contracts: Sequence[Contract]) -> list[str]:
-    return sorted({block.axis for contract in contracts for block in contract.blocks})
+def _write(
+    lake: Lake, frame: pl.DataFrame, sites: pl.DataFrame, sidecar: dict[str, Any], folder: Path
+) -> Path:
+    """Write the folder under another name first: a frame is there as a whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        made = Path(scratch, str(sidecar["frame_id"]))
+        made.mkdir()
+        # One chunk, so that the bytes do not depend on how the rows were joined.
+        frame.rechunk().write_parquet(made / FRAME, compression="zstd", statistics=False)
+        sites.write_parquet(made / SITES)
+        for axis in _axes(sidecar["columns"]):
+            version = sidecar["versions"][dictionary_table(axis)]
+            dictionary = lake.dictionary(axis, version=version)
+            dictionary.write_parquet(made / f"{dictionary_table(axis)}.parquet")
+        # In the order of the columns, which is part of what the frame is.
+        (made / SIDECAR).write_text(json.dumps(sidecar, indent=2))
+        return made.rename(folder / made.name)
+
+
+def _entities(population: Population, as_of: datetime) -> pl.DataFrame:
+    return population.members.select(
+        "patient_id",
+        event_timestamp="index_timestamp",
+        known_by=pl.lit(as_of).cast(UTC_TIME),
+    )
+
+
+def _tables(columns: dict[str, dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(about["view"] for about in columns.values()))
+
+
+def _axes(columns: dict[str, dict[str, Any]]) -> list[str]:
+    return sorted({about["axis"] for about in columns.values() if "axis" in about})

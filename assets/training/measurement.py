@@ -16,14 +16,13 @@ import polars as pl
 from assets.training.population import Population
 from ml.study.definition import Study
 from oncoframe.columns import Column
-from oncoframe.contracts import Contract
 from oncoframe.lake import Lake
 from oncoframe.point_in_time import served_rows
 
 
 def how_measured(
     lake: Lake,
-    contracts: Sequence[Contract],
+    tables: Sequence[str],
     study: Study,
     patients: pl.DataFrame,
     *,
@@ -36,23 +35,23 @@ def how_measured(
 
     Parameters
     ----------
-    contracts
-        Tables of the frame.
+    tables
+        Feature tables of the frame.
     patients : (n) frame
         ``patient_id`` and ``index_timestamp``.
     known_by, versions
         As-of time and Delta versions of the frame.
     """
     return {
-        contract.table: served_rows(
+        table: served_rows(
             lake,
-            contract.table,
+            table,
             patients,
             study.guards.same,
             known_by=known_by,
-            version=versions[contract.table],
+            version=versions[table],
         )
-        for contract in contracts
+        for table in tables
     }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from pydantic import ValidationError
 
 from ml.study.definition import Study
@@ -91,6 +92,7 @@ def frame_columns(contracts: Sequence[Contract]) -> dict[str, dict[str, Any]]:
             "description": f"Whether the {contract.modality} assay gave a result.",
             "known": Known.AT_INDEX.value,
             "kind": "performed",
+            "dtype": str(pl.Boolean()),
         }
         for feature in contract.features:
             if feature.known is Known.AT_INDEX:
@@ -101,6 +103,7 @@ def frame_columns(contracts: Sequence[Contract]) -> dict[str, dict[str, Any]]:
                     "description": feature.description,
                     "known": feature.known.value,
                     "kind": "setting" if feature.is_setting else "scalar",
+                    "dtype": str(feature.dtype),
                 }
         for block in contract.blocks:
             if block.known is Known.AT_INDEX:
@@ -111,6 +114,7 @@ def frame_columns(contracts: Sequence[Contract]) -> dict[str, dict[str, Any]]:
                     "description": block.description,
                     "known": block.known.value,
                     "kind": "block",
+                    "dtype": str(pl.List(pl.Float32())),
                     "axis": block.axis,
                     "fill": None if block.fill != block.fill else block.fill,
                 }

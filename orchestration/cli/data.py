@@ -207,13 +207,14 @@ def explain(
 
     Example: oncoframe explain SYN-0001 BCR::ABL1
     """
+    from assets.store.catalog import contracts
     from assets.training.lineage import explain as explain_value
-    from oncoframe.modalities import feature_contracts
 
     with command(as_json=as_json) as output:
-        lake = Lake(Settings.load(home=home).lake_dir)
+        settings = Settings.load(home=home)
+        lake, known = Lake(settings.lake_dir), contracts(settings.center)
         known_by = None if as_of is None else utc_time(as_of, where="option --as-of")
-        found = explain_value(lake, feature_contracts(), patient_id, feature, known_by=known_by)
+        found = explain_value(lake, known, patient_id, feature, known_by=known_by)
         shown = table(escape(f"{feature} of {patient_id}"), ["what", "is"])
         for name, value in asdict(found).items():
             if value not in (None, {}):

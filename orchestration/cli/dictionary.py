@@ -10,7 +10,8 @@ import polars as pl
 import typer
 
 from oncoframe.errors import SettingsError
-from orchestration.cli.output import AsJson, command, table
+from orchestration.cli.output import AsJson, Home, command, table
+from orchestration.settings import Settings
 
 commands = typer.Typer()
 
@@ -25,17 +26,18 @@ def dictionary(
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Write it as a page.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write it as a document.")] = None,
+    home: Home = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what every feature means: name, column, unit, when it is known.
 
     Example: oncoframe dictionary snv_features --search TP53
     """
+    from assets.store.catalog import contracts as contracts_of
     from assets.store.dictionary import as_html, as_markdown, feature_dictionary
-    from oncoframe.modalities import feature_contracts
 
     with command(as_json=as_json) as output:
-        contracts = feature_contracts()
+        contracts = contracts_of(Settings.load(home=home).center)
         names = [contract.table for contract in contracts]
         unknown = sorted(set(tables or ()) - set(names))
         if unknown:

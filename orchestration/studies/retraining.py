@@ -11,6 +11,7 @@ The tag says at first which data a run was asked for, and from its frame on whic
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import dagster as dg
 
@@ -91,10 +92,10 @@ def training_tags(study: str, version: str, reason: str) -> dict[str, str]:
     return {STUDY_TAG: study, DATA_VERSION_TAG: version, REASON_TAG: reason[:_LONGEST_REASON]}
 
 
-def data_version_now(lake: Lake, study_name: str) -> str:
-    """Version of the data of a study."""
+def data_version_now(lake: Lake, study_name: str, center: Path | None = None) -> str:
+    """Version of the data of a study; ``center`` holds clinical columns of the center's own."""
     study = load_study(study_name)
-    return data_version(lake, study, service_contracts(study.features.service))
+    return data_version(lake, study, service_contracts(study.features.service, center))
 
 
 def done_before(instance: dg.DagsterInstance, due: Retraining, *versions: str) -> str | None:

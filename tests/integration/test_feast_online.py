@@ -38,6 +38,20 @@ def test_materialize__serves_the_newest_correction_of_every_patient(served):
     assert got["blood_performed"] == [True, True, None, None]
 
 
+@pytest.mark.parametrize("pull_latest", [True, False])
+def test_materialize__of_a_column_that_no_row_has_yet_serves_null(clinic, pull_latest):
+    """A view that got a column must not stop the others until every table was written again."""
+    clinic.lake.append("blood", clinic.row("blood", "A", 0, 0, count=1).drop("share", "profile"))
+    store = clinic.store(pull_latest=pull_latest)
+    store.apply(store.list_feature_views())
+
+    store.materialize(clinic.at(-1), clinic.at(4))
+
+    patient = [{"patient_id": "A"}]
+    got = store.get_online_features(features=FEATURES, entity_rows=patient).to_dict()
+    assert (got["count"], got["share"], got["profile"]) == ([1], [None], [None])
+
+
 def test_pull_all__returns_every_row_of_a_time_span(clinic):
     """Feast's monitoring reads a view through it, corrections included."""
     for day in range(4):

@@ -14,7 +14,7 @@ from assets.store.catalog import service_contracts
 from assets.training import defs as glue
 from assets.training.data_version import data_version
 from assets.training.diff import Why, diff_frames
-from assets.training.frames import FrameRequest
+from assets.training.frames import FrameRequest, rebuild
 from assets.training.sidecar import FRAME
 from feature_repo.client import apply
 from orchestration.frames import frame_builder
@@ -89,7 +89,7 @@ def test_rebuild__is_byte_identical_after_a_hundred_later_events(ward, builder, 
             case _:
                 ward.admit(patient, "MPAL", created=day)
 
-    again = builder.rebuild(frame_id)
+    again = rebuild(builder.lake, builder.folder, frame_id)
 
     assert {path.name: path.read_bytes() for path in again.iterdir()} == before
     assert build() != frame_id

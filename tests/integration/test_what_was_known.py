@@ -128,7 +128,7 @@ def ask_guards(ward, as_of, known_by):
         }
     )  # fmt: skip
     measured = how_measured(
-        ward.lake, [BLOOD], study, ward.entities(as_of),
+        ward.lake, ["blood"], study, ward.entities(as_of),
         known_by=ward.clinic.at(known_by), versions={"blood": ward.lake.version("blood")},
     )["blood"]  # fmt: skip
     return answers(measured) if measured.width > 1 else dict.fromkeys(PATIENTS)

@@ -200,3 +200,35 @@ def test_append__adds_columns_that_a_new_version_has(lake):
     lake.append("rows", pl.DataFrame({"n": [1]}))
     lake.append("rows", pl.DataFrame({"n": [2], "roi": ["GTV 1"]}))
     assert sorted(lake.scan("rows").collect().rows()) == [(1, None), (2, "GTV 1")]
+
+
+WIDER = replace(CONTRACT, features=(*CONTRACT.features, Feature("m", pl.String(), "1", "M.")))
+
+
+def test_append__merges_the_columns_of_two_versions_of_a_contract(lake):
+    """A home that got a column: old rows do not know it, and old code may still write."""
+    lake.append_features(CONTRACT, toy_rows())
+    wider = toy_rows(patient_id="P2").with_columns(m=pl.lit("x")).select(list(WIDER.schema()))
+    lake.append_features(WIDER, wider)
+    lake.append_features(CONTRACT, toy_rows(patient_id="P3"))
+
+    rows = lake.scan_features(WIDER).sort("patient_id").collect()
+    assert rows.schema == pl.Schema(WIDER.schema())
+    assert rows.select("patient_id", "m").rows() == [("P1", None), ("P2", "x"), ("P3", None)]
+    before = lake.scan_features(WIDER, version=0).collect()
+    assert before.schema == pl.Schema(WIDER.schema())
+    assert before["m"].to_list() == [None]
+    assert lake.scan_features(CONTRACT).collect().schema == pl.Schema(CONTRACT.schema())
+
+
+def test_append__refuses_another_type_instead_of_cutting_values(lake):
+    """Delta writes 1.5 into a column of integers as 1."""
+    lake.append_features(CONTRACT, toy_rows())
+    retyped = replace(CONTRACT, features=(Feature("n", pl.Float64(), "1", "N."),))
+    rows = toy_rows(patient_id="P2").with_columns(n=pl.lit(1.5))
+
+    with pytest.raises(ContractViolation, match=r"got n as Int64 instead of Float64.*migrate"):
+        lake.append_features(retyped, rows)
+    with pytest.raises(ContractViolation, match=r"got n as Int64 instead of Float64.*migrate"):
+        lake.scan_features(retyped)
+    assert lake.scan_features(CONTRACT).collect()["n"].to_list() == [1]

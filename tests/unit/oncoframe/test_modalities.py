@@ -18,6 +18,7 @@ from oncoframe.modalities import (
     feature_contracts,
     modalities,
     spec,
+    with_installed,
 )
 from oncoframe.modality import ModalitySpec
 
@@ -134,3 +135,23 @@ def test_loading__is_light():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_with_installed__takes_the_entry_points_of_packages_after_ours(tmp_path, monkeypatch):
+    """Sorted, so that the columns of a frame do not depend on the order of a folder."""
+    about = tmp_path / "theirs-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    points = about / "entry_points.txt"
+    points.write_text(
+        "[oncoframe.modalities]\nproteins = theirs.proteins\nlipids = theirs.lipids\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+    found = with_installed({"snv": "assets.genomics.snv.modality"})
+    assert list(found) == ["snv", "lipids", "proteins"]
+    assert found["proteins"] == "theirs.proteins"
+
+    points.write_text("[oncoframe.modalities]\nsnv = theirs.snv\n")
+    with pytest.raises(SettingsError, match="theirs: two packages bring a modality snv"):
+        with_installed({"snv": "assets.genomics.snv.modality"})

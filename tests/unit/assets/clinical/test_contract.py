@@ -142,3 +142,48 @@ def test_mart__every_number_has_a_plausible_range():
         if column["data_type"] in {"double", "bigint"}:
             low, high = column["config"]["meta"]["range"]
             assert low < high, column
+
+
+@pytest.fixture
+def center(tmp_path):
+    """A center's dbt package whose one model may be spoilt."""
+
+    def write(**changes):
+        meta = {"unit": "U/L", "known": "at_index"}
+        column = {"name": "ldh_max_u_per_l", "description": "Highest LDH.", "data_type": "double",
+                  "config": {"meta": meta}} | changes  # fmt: skip
+        key = {"name": "patient_id", "config": {"meta": {"role": "key"}}}
+        model = {"name": "ldh_course", "columns": [key, column],
+                 "config": {"meta": {"adds_to": "clinical_features"}}}  # fmt: skip
+        folder = tmp_path / f"center{len(list(tmp_path.iterdir()))}"
+        (folder / "models" / "labs").mkdir(parents=True)
+        (folder / "models" / "labs" / "ldh.yml").write_text(yaml.safe_dump({"models": [model]}))
+        return folder
+
+    return write
+
+
+def test_clinical_contract__of_a_center_has_its_columns_after_ours(center):
+    """In between, a column of a center would change the order of every frame of before."""
+    ours, theirs = clinical_contract(), clinical_contract(center=center())
+    assert theirs.features[: len(ours.features)] == ours.features
+    [added] = theirs.features[len(ours.features) :]
+    assert (added.column, added.unit, added.known) == ("ldh_max_u_per_l", "U/L", Known.AT_INDEX)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"config": {}}, "mart ldh_course: column ldh_max_u_per_l does not say its unit"),
+        ({"name": "mcv_fl"}, "columns mcv_fl of clinical_features are there twice"),
+    ],
+)
+def test_clinical_contract__refuses_a_column_of_a_center(center, changes, said):
+    """A column of theirs in the place of ours would feed a model something else."""
+    with pytest.raises(ContractViolation, match=said):
+        clinical_contract(center=center(**changes))
+
+
+def test_clinical_contract__refuses_a_folder_that_adds_nothing(tmp_path):
+    with pytest.raises(ContractViolation, match="has no dbt model that adds clinical columns"):
+        clinical_contract(center=tmp_path)

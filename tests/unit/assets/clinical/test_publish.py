@@ -1,5 +1,6 @@
 """Publishing the clinical marts: only what changed reaches the lake, on hand-made marts."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import duckdb
@@ -8,6 +9,7 @@ import pytest
 
 from assets.clinical.contract import clinical_contract
 from assets.clinical.publish import KEYS, publish
+from oncoframe.contracts import Feature
 from oncoframe.errors import ContractViolation, FileMissing
 from oncoframe.point_in_time import latest_rows
 
@@ -152,3 +154,62 @@ def test_publish__says_that_dbt_has_not_run(tmp_path, lake):
     duckdb.connect(tmp_path / "empty.duckdb").close()
     with pytest.raises(FileMissing, match="no mart clinical_features"):
         publish(tmp_path / "empty.duckdb", lake, run_id="r", now=NOW)
+
+
+def test_publish__of_a_new_column_appends_those_who_have_a_value(build, lake, monkeypatch):
+    """A correction of every patient, for a column that most do not have, is none."""
+    patients = [cohort("P1"), cohort("P2"), cohort("P3", index_timestamp=None)]
+    file = build({"P1": 3.5, "P2": 4.5}, [label("P1", "A")], patients)
+    publish(file, lake, run_id="r1", now=NOW)
+    contract = clinical_contract()
+    wider = replace(
+        contract,
+        features=(*contract.features, Feature("ldh_max_u_per_l", pl.Float64(), "U/L", "highest")),
+    )
+    monkeypatch.setattr("assets.clinical.publish.clinical_contract", lambda **_: wider)
+    with duckdb.connect(file) as connection:
+        connection.execute("alter table clinical_features add column ldh_max_u_per_l double")
+        connection.execute(
+            "update clinical_features set ldh_max_u_per_l = 900 where patient_id = 'P2'"
+        )
+
+    done = publish(file, lake, run_id="r2", now=NOW + timedelta(days=1))
+
+    assert {table: d.appended for table, d in done.items()} == {
+        "clinical_features": 1, "labels": 0, "cohort": 0,
+    }  # fmt: skip
+    rows = lake.scan("clinical_features").sort("created_timestamp", "patient_id").collect()
+    values = ("patient_id", "wbc_10e9_per_l", "ldh_max_u_per_l")
+    assert rows.select(values).rows() == [("P1", 3.5, None), ("P2", 4.5, None), ("P2", 4.5, 900)]
+
+
+@pytest.fixture
+def center(tmp_path):
+    """A center's package with one column."""
+    folder = tmp_path / "center" / "models"
+    folder.mkdir(parents=True)
+    (folder / "labs.yml").write_text(
+        "models: [{name: labs, config: {meta: {adds_to: clinical_features}}, columns: ["
+        "{name: patient_id, config: {meta: {role: key}}}, "
+        "{name: ldh_max_u_per_l, description: LDH, data_type: double, "
+        "config: {meta: {unit: U/L, known: at_index}}}]}]"
+    )
+    return folder.parent
+
+
+def test_publish__joins_the_columns_of_a_center_by_patient(build, lake, center):
+    """A patient whom the center's model does not name is null; one named twice is refused."""
+    file = build({"P1": 3.5, "P2": 4.5}, [], [cohort("P1"), cohort("P2")])
+    with duckdb.connect(file) as connection:
+        connection.execute("create table labs as select 'P2' as patient_id, 900.0::double as x")
+        connection.execute("alter table labs rename x to ldh_max_u_per_l")
+        connection.execute("insert into labs values ('P9', 1)")
+
+    publish(file, lake, run_id="r1", now=NOW, center=center)
+
+    rows = lake.scan("clinical_features").sort("patient_id").collect()
+    assert rows.select("patient_id", "ldh_max_u_per_l").rows() == [("P1", None), ("P2", 900.0)]
+    with duckdb.connect(file) as connection:
+        connection.execute("insert into labs values ('P2', 2)")
+    with pytest.raises(ContractViolation, match="one row per patient; got 2 rows that share"):
+        publish(file, lake, run_id="r2", now=NOW, center=center)

@@ -5,8 +5,8 @@ import json
 import polars as pl
 import pytest
 
-from assets.training.frames import FrameBuilder, FrameRequest
-from assets.training.sidecar import FRAME, read_sidecar
+from assets.training.frames import FrameBuilder, FrameRequest, rebuild
+from assets.training.sidecar import FRAME, SIDECAR, read_sidecar
 from ml.frames.frame import read_frame
 from ml.study.definition import Study
 from oncoframe.contracts import Block, Contract, Feature, Known
@@ -156,6 +156,7 @@ def test_build__sidecar_tells_columns_exclusions_and_shares(ward, build):
     assert about["columns"]["blood__BCR_u3a__u3a_ABL1"] == {
         "view": "blood", "modality": "blood", "feature": "BCR::ABL1", "unit": "1",
         "description": "fusion seen", "known": "at_index", "kind": "scalar",
+        "dtype": "Boolean",
     }  # fmt: skip
     assert about["columns"]["blood__profile"]["fill"] is None
     assert about["guards"]["same"]["expression_unit"] == "counts"
@@ -228,14 +229,46 @@ def test_read_sidecar__names_the_frames_that_are_there(build, builder):
         read_sidecar(builder.folder, "nothing")
 
 
-def test_rebuild__says_that_other_views_give_another_frame(ward, build, builder):
-    """Silently other columns under the old id."""
-    frame_id = build()["frame_id"]
-    other = Contract("blood", "blood", "Blood, read anew.", "2", BLOOD.features, BLOOD.blocks)
-    changed = FrameBuilder(ward.lake, builder.folder, (other, MARROW), builder.pull)
+def test_rebuild__gives_the_bytes_whatever_became_of_the_tables(ward, build, builder):
+    """A column taken out, one added, one of another type: what was published must stand."""
+    built = builder.folder / build()["frame_id"]
+    table = ward.lake.path("blood")
+    rows = ward.lake.scan("blood").drop("count").with_columns(pl.col("blood_performed").cast(str))
+    rows.with_columns(cells=pl.lit(1)).collect().write_delta(
+        table, mode="overwrite", delta_write_options={"schema_mode": "overwrite"}
+    )
 
-    with pytest.raises(StudyError, match="today's views or code give another frame"):
-        changed.rebuild(frame_id)
+    again = rebuild(ward.lake, builder.folder, built.name)
+
+    assert "count" not in ward.lake.scan("blood").collect_schema()
+    for file in built.iterdir():
+        assert (again / file.name).read_bytes() == file.read_bytes()
+
+
+def test_rebuild__of_a_frame_that_names_no_types_reads_them_from_its_rows(build, builder):
+    """Version 0.1.0 wrote no types, and sorted the columns of the sidecar."""
+    built = builder.folder / build()["frame_id"]
+    about = json.loads((built / SIDECAR).read_text())
+    for column in about["columns"].values():
+        del column["dtype"]
+    (built / SIDECAR).write_text(json.dumps(about, sort_keys=True))
+
+    again = rebuild(builder.lake, builder.folder, built.name)
+    assert (again / FRAME).read_bytes() == (built / FRAME).read_bytes()
+
+    (built / FRAME).unlink()
+    with pytest.raises(StudyError, match=r"version 0\.1\.0 .* recorded neither types nor order"):
+        rebuild(builder.lake, builder.folder, built.name)
+
+
+def test_rebuild__says_that_the_code_gives_another_frame(build, builder):
+    """Silently other values under the old id."""
+    built = builder.folder / build()["frame_id"]
+    about = json.loads((built / SIDECAR).read_text())
+    (built / SIDECAR).write_text(json.dumps({**about, "content_sha256": "other"}))
+
+    with pytest.raises(StudyError, match="today's code gives another frame"):
+        rebuild(builder.lake, builder.folder, built.name)
 
 
 def test_rebuild__outlives_a_setting_that_studies_got_later(build, builder, monkeypatch):
@@ -250,7 +283,7 @@ def test_rebuild__outlives_a_setting_that_studies_got_later(build, builder, monk
     monkeypatch.undo()
 
     assert build()["frame_id"] != frame_id
-    again = builder.rebuild(frame_id)
+    again = rebuild(builder.lake, builder.folder, frame_id)
     assert read_frame(again).rows.equals(read_frame(builder.folder / frame_id).rows)
 
 
@@ -266,7 +299,8 @@ def test_build__of_everyone_holds_patients_without_label(ward, build, builder):
     assert frame.sidecar.everyone
     assert dict(frame.rows.select("patient_id", "label").iter_rows())["P4"] is None
     assert "P4" not in read_frame(builder.folder / labelled["frame_id"]).rows["patient_id"]
-    assert builder.rebuild(everyone["frame_id"]).name.startswith(everyone["frame_id"])
+    again = rebuild(builder.lake, builder.folder, everyone["frame_id"])
+    assert read_frame(again).rows.equals(frame.rows)
 
 
 def test_build__of_everyone_leaves_out_who_was_measured_otherwise(ward, build):
