@@ -8,7 +8,7 @@ UV := $(BIN)/uv
 UV_VERSION := 0.13.8
 PATIENTS ?= 60
 SEED ?= 1
-EXTRAS := dev redis
+EXTRAS := dev redis smears
 
 COMPILE := $(UV) pip compile --quiet --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11
 
@@ -17,7 +17,7 @@ export DO_NOT_TRACK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast soak check ui bench lock lock-check format clean
+.PHONY: help demo test test-fast test-smears soak check ui bench lock lock-check format clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -40,6 +40,11 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	$(UV) pip install --quiet --require-hashes -r requirements-dev.lock
 	@touch $@
 
+# What networks on smears need: gigabytes that nothing else does.
+$(VENV)/.smears: requirements-smears.lock $(VENV)/.dev
+	$(UV) pip install --quiet --require-hashes -r requirements-smears.lock
+	@touch $@
+
 demo: $(VENV)/.run ## simulate a cohort, run the whole line on it, train a model
 	$(BIN)/oncoframe demo --patients $(PATIENTS) --seed $(SEED)
 
@@ -47,7 +52,10 @@ ui: $(VENV)/.run ## open the Dagster and MLflow UIs on the default home
 	$(BIN)/oncoframe ui
 
 test: $(VENV)/.dev ## run all tests but the soak tests
-	$(BIN)/pytest -m "not soak" -n auto --dist loadfile
+	$(BIN)/pytest -m "not soak and not smears" -n auto --dist loadfile
+
+test-smears: $(VENV)/.smears ## install torch and run the tests of networks on smears
+	$(BIN)/pytest tests/smears -m "not soak"
 
 test-fast: $(VENV)/.dev ## run the unit tests that are not slow
 	$(BIN)/pytest tests/unit -m "not slow and not soak" -n auto --dist loadfile

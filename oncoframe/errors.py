@@ -18,6 +18,11 @@
     ├── ContractViolation        rows that do not fit their table; nothing is written
     ├── PanelError               a panel of biomarkers that cannot be used
     ├── StudyError               a study file, frame or model request that cannot be met
+    ├── ExtraMissing             packages that only some machines have are not installed here
+    ├── TrainingStopped          a network whose training can come to no good
+    │   ├── LossNotFinite        its loss is no number any more
+    │   ├── LossStuck            its loss does not move
+    │   └── GradientsExploded    its steps grow without bounds
     ├── PromotionError           a candidate, promotion or rollback that is refused
     ├── HomeError                a home of another version of OncoFrame
     ├── AuditError               an audit log whose lines are not those that were written
@@ -152,6 +157,26 @@ class PanelError(OncoFrameError):
 
 class StudyError(OncoFrameError):
     """A study, frame or model request that cannot be met."""
+
+
+class ExtraMissing(OncoFrameError):
+    """Something was asked for that needs an extra of the package."""
+
+
+class TrainingStopped(OncoFrameError):
+    """A training was ended by its guard."""
+
+
+class LossNotFinite(TrainingStopped):
+    """The loss became infinite or NaN."""
+
+
+class LossStuck(TrainingStopped):
+    """The loss stayed where it was, epoch after epoch."""
+
+
+class GradientsExploded(TrainingStopped):
+    """The gradients of a step were too long to follow."""
 
 
 class PromotionError(OncoFrameError):

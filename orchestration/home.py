@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -337,6 +337,50 @@ class Home:
             patient_id=patient,
             out=out,
         )
+
+    def validate(self, study: str | Path, cohort: str) -> dict[str, Any]:
+        """What the newest model of a study says of a site that its training never saw.
+
+        Parameters
+        ----------
+        cohort
+            Site, as the samplesheet or the clinical tables name it.
+
+        Returns
+        -------
+        What ``oncoframe validate --json`` prints.
+
+        Raises
+        ------
+        StudyError
+            If the study was never trained, nobody of the site has a label, or the model learned
+            from patients of the site.
+        """
+        from assets.models.fields import validate_elsewhere  # noqa: PLC0415  (as above)
+        from ml.registry.tracking import log_validation  # noqa: PLC0415
+        from ml.registry.trainings import newest_training  # noqa: PLC0415
+
+        settings = self._settings
+        declared = load_study(study)
+        training = newest_training(declared.name, store=settings.registry)
+        built = build_frame(settings, self.lake, FrameRequest(declared, cohort=cohort))
+        found = validate_elsewhere(
+            training,
+            settings.frames_dir / built["frame_id"],
+            frames_dir=settings.frames_dir,
+            lake=self.lake,
+            places=settings.places,
+        )
+        run_id = log_validation(found, cohort, training.run_id, store=settings.registry)
+        return {
+            "study": declared.name,
+            "cohort": cohort,
+            "model": training.best.name,
+            "training_run_id": training.run_id,
+            "frame_id": built["frame_id"],
+            **found.as_dict(),
+            "mlflow_run_id": run_id,
+        }
 
     def __repr__(self) -> str:
         return f"Home({str(self.path)!r})"

@@ -22,6 +22,7 @@ from assets.imaging.contract import SETTINGS as CT_SETTINGS
 from assets.imaging.rules import MaskRule
 from assets.imaging.settings import load_settings
 from ml.registry.store import Store
+from ml.smears.places import Places
 from oncoframe.audit import AUDIT_LOG
 from oncoframe.errors import SettingsError
 from oncoframe.files import join
@@ -71,6 +72,9 @@ class Settings(BaseSettings):
         which segmentation is the tumour: tumour, latest, largest, all, or named:NAME,NAME, with
         ``+interpolate`` and ``+absent_images``. Each row carries both, and a study refuses to mix
         them.
+    smear_weights
+        Folder with ImageNet weights of networks on smears, files named as torchvision names them;
+        nothing is downloaded.
     clinical
         Folder of a dbt package with the center's own clinical columns; ``<home>/clinical`` unless
         told, where there is one.
@@ -109,6 +113,7 @@ class Settings(BaseSettings):
     cytobands_grch38: Path | None = None
     ct_settings: str = CT_SETTINGS
     ct_mask_rule: str = MaskRule().label
+    smear_weights: Path | None = None
     clinical: Path | None = None
     mlflow_uri: str | None = Field(default=None, pattern=r"^https?://[^@]+$")
     automatic: bool = False
@@ -227,6 +232,12 @@ class Settings(BaseSettings):
     def frames_dir(self) -> Path:
         """Training frames, one folder per frame id."""
         return self.home / "frames"
+
+    @property
+    def places(self) -> Places:
+        """Where networks on smears find fields and weights, and leave checkpoints."""
+        weights = None if self.smear_weights is None else self.smear_weights.expanduser().resolve()
+        return Places(self.home / "smears", weights, self.home / "mlflow" / "checkpoints")
 
     @property
     def clinical_db(self) -> Path:

@@ -4,6 +4,7 @@ training_frame/<study> -> trained_model/<study> (cross-validated, logged to MLfl
                        -> report/<study> (one HTML page)
 """
 
+import shutil
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
@@ -11,10 +12,13 @@ from typing import Any
 
 import dagster as dg
 
+from assets.models.fields import prepare_fields
 from assets.models.pages import write_page
 from ml.study.definition import load_study, study_names
 from ml.training.classification import train
 from ml.training.survival import train_survival
+from oncoframe.errors import TrainingStopped
+from oncoframe.lake import Lake
 from orchestration.groups import SCIENCE_OWNERS, group
 from orchestration.metadata import latest_frame
 from orchestration.progress import Progress
@@ -40,7 +44,7 @@ def _trained_model(study_name: str) -> dg.AssetsDefinition:
         progress: dg.ResourceParam[Progress],
     ) -> dg.MaterializeResult[None]:
         # MLflow takes seconds to load, which a run without training does not spend.
-        from ml.registry.tracking import log_survival, log_training  # noqa: PLC0415
+        from ml.registry.tracking import log_stopped, log_survival, log_training  # noqa: PLC0415
 
         frame_id = latest_frame(context.instance, frame_key)
         frame = settings.frames_dir / frame_id
@@ -58,9 +62,19 @@ def _trained_model(study_name: str) -> dg.AssetsDefinition:
                 mlflow_run_id = log_survival(survival, **store)
             else:
                 trials = settings.mlflow_db.with_name("trials.db")
-                result = train(study, frame, workers=workers, trials=trials, progress=fitted)
+                prepare_fields(Lake(settings.lake_dir), study, frame, settings.places)
+                try:
+                    result = train(
+                        study, frame, workers=workers, trials=trials, places=settings.places,
+                        progress=fitted,
+                    )  # fmt: skip
+                except TrainingStopped as error:
+                    log_stopped(study.name, frame_id, error, **store)
+                    raise
                 summary, columns = result.as_dict(), result.best.feature_count
                 mlflow_run_id = log_training(result, workers=workers, **store)
+                if settings.places.checkpoints is not None:
+                    shutil.rmtree(settings.places.checkpoints, ignore_errors=True)
         # The MLflow run is tagged with this run; so either leads to the other.
         context.instance.add_run_tags(context.run.run_id, {"mlflow_run_id": mlflow_run_id})
         return _materialized(frame_id, mlflow_run_id, summary, columns)

@@ -62,12 +62,15 @@ class FrameRequest:
         Feature tables to take in; None: all of the service.
     everyone
         Take in patients without a label too: a frame to score, that no model is trained on.
+    cohort
+        Only patients of this site: a frame to validate, that no model is trained on.
     """
 
     study: Study
     as_of: datetime | None = None
     modalities: tuple[str, ...] | None = None
     everyone: bool = False
+    cohort: str | None = None
 
 
 class FrameBuilder:
@@ -102,7 +105,10 @@ class FrameBuilder:
         contracts = self._contracts(request.modalities)
         versions = self._versions(contracts)
         as_of = request.as_of or self._newest_knowledge(versions)
-        return self._build(request.study, contracts, versions, as_of, everyone=request.everyone)
+        return self._build(
+            request.study, contracts, versions, as_of,
+            everyone=request.everyone, cohort=request.cohort,
+        )  # fmt: skip
 
     def _build(
         self,
@@ -112,10 +118,11 @@ class FrameBuilder:
         as_of: datetime,
         *,
         everyone: bool,
+        cohort: str | None = None,
     ) -> dict[str, Any]:
         columns = frame_columns(contracts)
         population, measured = _population(
-            self.lake, study, _tables(columns), versions, as_of, everyone=everyone
+            self.lake, study, _tables(columns), versions, as_of, everyone=everyone, cohort=cohort
         )
         views = views_sha256(contracts)
         identity = {
@@ -126,6 +133,7 @@ class FrameBuilder:
             "views": views,
             "code_version": CODE_VERSION,
             **({"everyone": True} if everyone else {}),
+            **({} if cohort is None else {"cohort": cohort}),
         }
         frame_id = sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:_ID_DIGITS]
         if (self.folder / frame_id / SIDECAR).exists():
@@ -150,6 +158,7 @@ class FrameBuilder:
             "excluded": _excluded(population),
             "guards": _guarded(frame, study, columns, same, everyone=everyone),
             "everyone": everyone,
+            **({} if cohort is None else {"cohort": cohort}),
             "versions": versions,
             "views_sha256": views,
             "content_sha256": content_hash(frame),
@@ -212,8 +221,9 @@ def rebuild(lake: Lake, folder: Path, frame_id: str) -> Path:
     versions = sidecar["versions"]
     as_of = datetime.fromisoformat(sidecar["as_of"])
     population, _ = _population(
-        lake, study, _tables(columns), versions, as_of, everyone=sidecar.get("everyone", False)
-    )
+        lake, study, _tables(columns), versions, as_of,
+        everyone=sidecar.get("everyone", False), cohort=sidecar.get("cohort"),
+    )  # fmt: skip
     pulled = recorded_rows(lake, _entities(population, as_of), types, versions)
     frame = _assemble(population, pulled, columns)
     if content_hash(frame) != sidecar["content_sha256"]:
@@ -238,10 +248,11 @@ def _population(
     as_of: datetime,
     *,
     everyone: bool,
+    cohort: str | None,
 ) -> tuple[Population, dict[str, pl.DataFrame]]:
     """Patients of a frame, and how they were measured."""
     population = select_population(
-        lake, study, known_by=as_of, versions=versions, everyone=everyone
+        lake, study, known_by=as_of, versions=versions, everyone=everyone, only_site=cohort
     )
     how = partial(how_measured, lake, tables, study, known_by=as_of, versions=versions)
     measured = how(population.members)

@@ -22,6 +22,8 @@ LABELS = "labels"
 #: Why a patient is not in a frame; the sidecar counts and names them.
 NO_LABEL = "no label"
 QUARANTINED = "a file of the patient is in quarantine"
+HELD_OUT = "of a site that is held out for validation"
+OTHER_SITE = "of another site"
 RARE_CLASS = "class with fewer patients than the study asks for"
 
 
@@ -51,6 +53,7 @@ def select_population(
     known_by: datetime,
     versions: dict[str, int | None],
     everyone: bool = False,
+    only_site: str | None = None,
 ) -> Population:
     """Patients with a label, an index time, consent and readable files.
 
@@ -66,6 +69,9 @@ def select_population(
         Table -> Delta version to read.
     everyone
         Also patients without a label that the study can use; theirs is null.
+    only_site
+        Only patients of this site, however few there are of a class; a site that is held out is
+        taken in only so.
 
     Raises
     ------
@@ -94,12 +100,12 @@ def select_population(
     candidates = (
         cohort.join(labels, on="patient_id", how="left")
         .join(_quarantined(lake, known_by, versions[ledger.TABLE]), on="patient_id", how="left")
-        .with_columns(reason=_reason(study, everyone=everyone))
+        .with_columns(reason=_reason(study, everyone=everyone, only_site=only_site))
     )
     if everyone:
         no_class = pl.col("label").is_in(list(study.label.exclude))
         candidates = candidates.with_columns(label=pl.when(~no_class).then("label"))
-    else:
+    elif only_site is None:
         candidates = _without_rare_classes(candidates, study.label.min_patients_per_class)
     members = candidates.filter(pl.col("reason").is_null())
     excluded = candidates.drop_nulls("reason").select("patient_id", "reason").sort("patient_id")
@@ -116,14 +122,21 @@ def select_population(
     )
 
 
-def _reason(study: Study, *, everyone: bool) -> pl.Expr:
+def _reason(study: Study, *, everyone: bool, only_site: str | None) -> pl.Expr:
     excluded = [
         pl.when(pl.col("label") == value).then(pl.lit(f"label {value}: {why}"))
         for value, why in study.label.exclude.items()
     ]
+    held_out = pl.col("site").is_in(list(study.population.held_out_sites))
+    elsewhere = (
+        pl.when(held_out & pl.lit(not everyone)).then(pl.lit(HELD_OUT))
+        if only_site is None
+        else pl.when(pl.col("site").ne_missing(only_site)).then(pl.lit(OTHER_SITE))
+    )
     no_label = pl.when(pl.col("label").is_null()).then(pl.lit(NO_LABEL))
     return pl.coalesce(
         pl.col("exclusion_reason"),
+        elsewhere,
         *([] if everyone else [no_label, *excluded]),
         pl.when(pl.col("quarantined").is_not_null()).then(pl.lit(QUARANTINED)),
     )

@@ -16,6 +16,7 @@ import polars as pl
 from ml.frames.expand import expand_block, side_by_side
 from ml.frames.frame import Frame, FrameColumn
 from ml.frames.leakage import refuse_late_columns
+from ml.smears.bags import FIELDS
 from oncoframe.errors import StudyError
 from oncoframe.names import decode
 
@@ -109,10 +110,35 @@ def design_matrix(
     )
 
 
+def bag_matrix(frame: Frame) -> DesignMatrix:
+    """Matrix of one column: which fields of a smear each patient has, by their hash.
+
+    Raises
+    ------
+    StudyError
+        If the frame does not say.
+    """
+    named = [n for n, column in frame.sidecar.columns.items() if column.feature == FIELDS]
+    if not named:
+        raise StudyError(
+            "the frame does not say which fields of smears its patients have",
+            where=frame.sidecar.frame_id,
+            expected=f"a column {FIELDS}",
+        )
+    values = frame.rows[named[0]]
+    return DesignMatrix(
+        patient_ids=frame.rows["patient_id"].to_numpy(),
+        labels=frame.rows["label"].to_numpy(),
+        features=pd.DataFrame({decode(named[0]): values.to_numpy()}, dtype=object),
+        modalities=(frame.sidecar.columns[named[0]].modality,),
+    )
+
+
 def typical_patient(features: pd.DataFrame) -> pd.DataFrame:
     """(1, p) data frame with the median of each number and the most frequent category.
 
-    Shows the shape of a model's input without showing a patient.
+    Shows the shape of a model's input without showing a patient: a text that one patient alone has
+    is left out.
 
     Parameters
     ----------
@@ -121,8 +147,9 @@ def typical_patient(features: pd.DataFrame) -> pd.DataFrame:
     """
     row = features.median(numeric_only=True).astype(np.float32).to_frame().T
     for name in features.columns[len(row.columns) :]:
-        most_frequent = features[name].mode()
-        row[name] = [most_frequent.iloc[0] if len(most_frequent) else None]
+        counts = features[name].value_counts()
+        shared = counts[(counts == counts.max()) & (counts > 1)]
+        row[name] = [min(shared.index, default=None)]
     return row
 
 

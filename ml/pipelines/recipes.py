@@ -22,15 +22,19 @@ from sklearn.pipeline import Pipeline
 from ml.pipelines.encoding import dense_encoder, encoder
 from ml.pipelines.modality_fusion import LateFusion, ModalityDropout, Stacking
 from ml.pipelines.resampling import ClassWeighted, Oversampled
+from ml.smears.estimator import BagClassifier
+from ml.smears.places import Places
 from ml.study.modelling import Recipe
+from oncoframe.errors import StudyError
 
 #: Share of the variance that the components of ``xgboost_pca`` hold.
 PCA_VARIANCE = 0.99
 #: Share of the variance in which prototypes are told apart; what is left is mostly noise.
 _PROTOTYPE_VARIANCE = 0.9
 
-#: Setting -> (low, high, whether the logarithm is drawn); integers where both ends are.
-Space = Mapping[str, tuple[float, float, bool]]
+#: Setting -> (low, high, whether the logarithm is drawn), integers where both ends are; or names,
+#: one of which is drawn.
+Space = Mapping[str, tuple[float, float, bool] | tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,13 @@ class Input:
         Feature table -> modality.
     counts
         Whether the expression is read counts.
+    places
+        For networks.
     """
 
     views: Mapping[str, str] = field(default_factory=dict)
     counts: bool = False
+    places: Places | None = None
 
 
 # Small trees, thresholds drawn at random and a third of the columns offered to each: with hundreds
@@ -125,6 +132,16 @@ SPACES: dict[str, Space] = {
 }
 SPACES["xgboost_pca"] = SPACES["xgboost"]
 
+#: The same for networks; recipes name the families among which a search may choose.
+_NETWORK_SPACE: Space = {
+    "learning_rate": (1e-4, 1e-2, True),
+    "weight_decay": (1e-6, 1e-2, True),
+    "colour_shift": (0.02, 0.3, False),
+    "pooling": ("mean", "attention"),
+}
+#: Options of a network that are none of its settings.
+_PRETRAINED, _FAMILIES = "pretrained", "families"
+
 _CLASSES: dict[str, type[BaseEstimator]] = {
     "lightgbm": lgb.LGBMClassifier,
     "xgboost": xgb.XGBClassifier,
@@ -153,6 +170,8 @@ def build_recipe(
         What a search found, over the defaults and options.
     """
     options = {**recipe.options, **(settings or {})}
+    if recipe.is_network:
+        return _network(recipe, seed, given.places, options)
     base = (
         _ensemble(recipe, seed, given)
         if recipe.model == "ensemble"
@@ -169,10 +188,55 @@ def build_recipe(
     return base
 
 
+def space_of(recipe: Recipe) -> Space:
+    """What a search of a recipe may change; nothing: it has none."""
+    if not recipe.is_network:
+        return SPACES.get(recipe.model, {})
+    families = str(recipe.options.get(_FAMILIES, recipe.model)).split()
+    return {**_NETWORK_SPACE, "family": tuple(families)}
+
+
 def starting_settings(recipe: Recipe) -> dict[str, Any]:
     """What a search starts from: the recipe's own settings, as far as they may change."""
     own = {**_OURS.get(recipe.model, {}), **recipe.options}
-    return {name: own[name] for name in SPACES.get(recipe.model, {}) if name in own}
+    if recipe.is_network:
+        own = {**BagClassifier(recipe.model).get_params(), **recipe.options}
+    return {name: own[name] for name in space_of(recipe) if name in own}
+
+
+def _network(
+    recipe: Recipe, seed: int, places: Places | None, options: Mapping[str, Any]
+) -> BagClassifier:
+    """Network on the fields of a patient."""
+    if places is None:
+        raise StudyError(
+            "a network needs the fields of the patients, which are not at hand",
+            where=f"recipe {recipe.name}",
+        )
+    weights = ""
+    if options.get(_PRETRAINED, False):
+        if places.weights is None:
+            raise StudyError(
+                "the folder of the ImageNet weights is not known",
+                where=f"recipe {recipe.name}",
+                hint="Name it: ONCOFRAME_SMEAR_WEIGHTS, or train from scratch: pretrained: false.",
+            )
+        weights = str(places.weights)
+    own = {"family": recipe.model, "balance": recipe.sampler != "none"}
+    chosen = {n: v for n, v in options.items() if n not in (_PRETRAINED, _FAMILIES)}
+    network = BagClassifier(
+        bags=str(places.bags),
+        weights=weights,
+        checkpoints="" if places.checkpoints is None else str(places.checkpoints),
+        random_state=seed,
+    )
+    try:
+        network.set_params(**{**own, **chosen})
+    except ValueError as error:
+        raise StudyError(
+            "a network has no such setting", where=f"recipe {recipe.name}", got=", ".join(chosen)
+        ) from error
+    return network
 
 
 def _base(recipe: Recipe, seed: int, given: Input, options: Mapping[str, Any]) -> Pipeline:

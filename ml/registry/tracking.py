@@ -29,8 +29,11 @@ from ml.training.results import (
     plan_numbers,
 )
 from ml.training.survival import SurvivalResult
+from ml.training.validation import Validation
+from oncoframe.errors import TrainingStopped
 
-#: What a saved model needs to be loaded, and to be asked.
+#: What a saved model needs to be loaded, and to be asked; a network also needs the second ones.
+_NETWORK_REQUIREMENTS = ("torch", "torchvision")
 _REQUIREMENTS = ("lightgbm", "numpy", "oncoframe", "pandas", "scikit-learn", "skops", "xgboost")
 
 
@@ -131,6 +134,45 @@ def _log_frame(study: str, frame_id: str, tags: Mapping[str, str]) -> None:
     mlflow.set_tag("mlflow.note.content", "\n\n".join(lines))
 
 
+def log_stopped(
+    study: str,
+    frame_id: str,
+    error: TrainingStopped,
+    *,
+    store: Store,
+    code_version: str,
+    tags: Mapping[str, str] | None = None,
+) -> str:
+    """Log a training that its guard ended as a failed run that says why, and return its id."""
+    client = store.client()
+    run = client.create_run(
+        _experiment(store, study),
+        run_name=f"{study} on {frame_id}",
+        tags={
+            **_identity(study, frame_id, code_version), **(tags or {}),
+            "stopped": error.name, "stopped_because": str(error),
+        },
+    )  # fmt: skip
+    client.set_terminated(run.info.run_id, "FAILED")
+    return str(run.info.run_id)
+
+
+def log_validation(result: Validation, cohort: str, parent: str, *, store: Store) -> str:
+    """Log what a model said of another site as a child of its training, and return the run id."""
+    with (
+        TemporaryDirectory() as scratch,
+        mlflow.start_run(
+            experiment_id=store.client().get_run(parent).info.experiment_id,
+            run_name=f"validation on {cohort}",
+            tags={"kind": "validation", "cohort": cohort, "mlflow.parentRunId": parent},
+        ) as run,
+    ):
+        mlflow.log_metrics(flat_metrics(result.evaluation))
+        result.table().write_parquet(Path(scratch) / "predictions.parquet")
+        mlflow.log_artifacts(scratch)
+    return str(run.info.run_id)
+
+
 def _begin_training(result: TrainingResult, folder: Path, artists: Executor) -> list[Future[None]]:
     """Write the files that concern all models, and have their figures drawn."""
     folder.mkdir()
@@ -218,7 +260,13 @@ def _log_model(
             data_path=str(Path(served) / "served"),
             signature=_signature(model),
             input_example=model.typical_patient,
-            pip_requirements=[f"{package}=={version(package)}" for package in _REQUIREMENTS],
+            pip_requirements=[
+                f"{package}=={version(package)}"
+                for package in (
+                    *_REQUIREMENTS,
+                    *(_NETWORK_REQUIREMENTS if model.plan.is_network else ()),
+                )
+            ],
         )
         _log_trials(model.trials, experiment, str(run.info.run_id), tags)
         _log_files(folder, figures)

@@ -71,7 +71,11 @@ def _stored(client: mlflow.MlflowClient, run: mlflow.entities.Run, store: Store)
         code_version=run.data.tags["code_version"],
         tags=dict(run.data.tags),
         folder=store.local(run.info.artifact_uri, run.info.run_id),
-        models=tuple(_stored_model(client, child, store) for child in children),
+        models=tuple(
+            _stored_model(client, child, store)
+            for child in children
+            if "modality_set" in child.data.params
+        ),
     )
 
 

@@ -8,8 +8,10 @@ loads this folder through :func:`_load_pyfunc`.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -19,10 +21,11 @@ from sklearn.base import BaseEstimator
 from ml.evaluation.calibration import Temperature
 from ml.evaluation.conformal import ClassThresholds, answered
 from ml.explain.shapley import Reason, is_explainable, reasons
-from ml.frames.design_matrix import design_matrix
+from ml.frames.design_matrix import bag_matrix, design_matrix
 from ml.frames.frame import Frame
 from ml.pipelines.inner_folds import aligned_probabilities
 from ml.serving.inputs import Inputs
+from ml.smears.estimator import BagClassifier
 from ml.study.modelling import Conformal
 from oncoframe.errors import StudyError
 
@@ -50,6 +53,7 @@ TRUSTED_TYPES = (
     "ml.pipelines.preprocessing.RareColumnFilter",
     "ml.pipelines.resampling.ClassWeighted",
     "ml.pipelines.resampling.Oversampled",
+    "ml.smears.estimator.BagClassifier",
 )
 _MODEL, _ABOUT = "model.skops", "served.json"
 #: Columns of an answer before and after the probabilities.
@@ -89,9 +93,17 @@ class ServedModel:
         StudyError
             If the frame lacks one of them.
         """
+        if isinstance(self.model, BagClassifier):
+            return self.inputs.of_frame(frame, bag_matrix(frame).features)
         modalities = sorted({column.modality for column in frame.sidecar.columns.values()})
         matrix = design_matrix(frame, modalities).features
         return self.inputs.of_frame(frame, matrix)
+
+    def with_bags(self, folder: Path) -> Self:
+        """The same, with the fields of smears in a folder; other models need none."""
+        if not isinstance(self.model, BagClassifier):
+            return self
+        return replace(self, model=copy(self.model).set_params(bags=str(folder)))
 
     def probabilities(self, features: pd.DataFrame) -> np.ndarray:
         """(n, k) calibrated probabilities of columns of the model."""

@@ -73,9 +73,13 @@ class Population(Declaration):
     ----------
     require_consent
         Leave out patients without consent.
+    held_out_sites
+        Sites whose patients no model learns from: a finished one is asked about them, by
+        ``oncoframe validate``.
     """
 
     require_consent: bool = True
+    held_out_sites: tuple[Sentence, ...] = ()
 
 
 class Clocks(Declaration):
@@ -211,6 +215,10 @@ class Study(Declaration):
             unknown = sorted(set(recipe.modality_sets or ()) - set(self.modality_sets))
             if unknown:
                 msg = f"recipe {recipe.name} names no modality set of the study: {unknown[0]}"
+                raise ValueError(msg)
+        for recipe, name in self.pairs():
+            if recipe.is_network and self.modality_sets[name] != ("smear",):
+                msg = f"recipe {recipe.name} sees fields of smears only, not modality set {name}"
                 raise ValueError(msg)
         return self
 

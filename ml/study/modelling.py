@@ -24,6 +24,25 @@ CLASSIFIERS = (
     "ensemble",
 )
 SURVIVAL_MODELS = ("cox", "aft")
+#: Networks on fields of smears, by the names of torchvision; they need the extra ``smears``.
+NETWORKS = (
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "resnext50_32x4d",
+    "resnext101_32x8d",
+    "wide_resnet50_2",
+    "wide_resnet101_2",
+    "densenet121",
+    "densenet161",
+    "densenet169",
+    "densenet201",
+    "shufflenet_v2_x0_5",
+    "shufflenet_v2_x1_0",
+    "squeezenet1_1",
+)
 
 
 class Declaration(BaseModel):
@@ -94,12 +113,14 @@ class Recipe(Declaration):
     name
         Row of the result table.
     model
-        One of :data:`CLASSIFIERS`, or of :data:`SURVIVAL_MODELS` for survival labels.
+        One of :data:`CLASSIFIERS`, of :data:`SURVIVAL_MODELS` for survival labels, or of
+        :data:`NETWORKS`, which see the fields of smears and nothing else.
     defaults
         ``ours``: settings for few patients and many columns. ``library``: those of the package,
         as a plain baseline.
     options
-        Settings of the model by their names in its package, over the defaults.
+        Settings of the model by their names in its package, over the defaults; of a network, those
+        of :class:`ml.smears.fitting.Plan`, ``pretrained``, and ``families`` that a search may try.
     fusion
         ``early``: all columns side by side. ``late``: calibrated average of a model per modality.
         ``stacking``: a model of out-of-fold predictions of a model per modality.
@@ -141,12 +162,16 @@ class Recipe(Declaration):
 
     @model_validator(mode="after")
     def _known(self) -> Self:
-        known = (*CLASSIFIERS, *SURVIVAL_MODELS)
+        known = (*CLASSIFIERS, *SURVIVAL_MODELS, *NETWORKS)
         if self.model not in known:
             msg = f"there is no recipe {self.model}; expected one of {', '.join(known)}"
             raise ValueError(msg)
         if self.is_survival and (self.fusion != "early" or self.sampler in {"adasyn", "loras"}):
             msg = f"{self.model} predicts times: it has neither fusion of models nor samplers"
+            raise ValueError(msg)
+        tabular = (self.fusion, self.select, self.modality_dropout) != ("early", None, 0.0)
+        if self.is_network and (tabular or self.sampler in {"adasyn", "loras"}):
+            msg = f"{self.model} sees fields, not columns: it has no fusion, selection or samplers"
             raise ValueError(msg)
         return self
 
@@ -154,6 +179,11 @@ class Recipe(Declaration):
     def is_survival(self) -> bool:
         """Whether it predicts times, not classes."""
         return self.model in SURVIVAL_MODELS
+
+    @property
+    def is_network(self) -> bool:
+        """Whether it sees fields of smears, not columns of a frame."""
+        return self.model in NETWORKS
 
 
 class Calibration(Declaration):

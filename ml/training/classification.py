@@ -21,12 +21,15 @@ from ml.evaluation.metrics import evaluate
 from ml.evaluation.subgroups import bias_table, groups_of, subgroup_table
 from ml.explain.components import nearest_patients, principal_components, similarity
 from ml.explain.shapley import Explanation, combine
-from ml.frames.design_matrix import DesignMatrix, design_matrix, typical_patient
+from ml.frames.design_matrix import DesignMatrix, bag_matrix, design_matrix, typical_patient
 from ml.frames.frame import Frame, read_frame
 from ml.pipelines.encoding import worth_storing
 from ml.pipelines.recipes import Input, build_recipe
 from ml.serving.inputs import Inputs
 from ml.serving.model import ServedModel
+from ml.smears.available import require_extra
+from ml.smears.bags import refuse_shared_fields
+from ml.smears.places import Places
 from ml.study.definition import Study
 from ml.study.modelling import Recipe
 from ml.training.eligibility import check_frame, with_assays
@@ -54,16 +57,20 @@ class _Trained:
     groups: dict[str, np.ndarray]
     workers: int
     trials: Path | None
+    places: Places | None
 
     @property
     def given(self) -> Input:
-        return Input(self.frame.sidecar.views, self.frame.sidecar.has_counts)
+        return Input(self.frame.sidecar.views, self.frame.sidecar.has_counts, self.places)
 
     @property
     def seed(self) -> int:
         return self.study.cross_validation.seed
 
-    def matrix(self, modality_set: str) -> DesignMatrix:
+    def matrix(self, modality_set: str, recipe: Recipe | None = None) -> DesignMatrix:
+        """What a recipe sees of the frame; all columns of the modalities unless told."""
+        if recipe is not None and recipe.is_network:
+            return bag_matrix(self.frame)
         modalities = self.study.modality_sets[modality_set]
         return design_matrix(self.frame, modalities, exclude=self.study.features.exclude)
 
@@ -74,6 +81,7 @@ def train(
     *,
     workers: int = 1,
     trials: Path | None = None,
+    places: Places | None = None,
     progress: Progress = lambda _done, _total, _what: None,
 ) -> TrainingResult:
     """Cross-validate every recipe of a study on every modality set, and fit it on all patients.
@@ -88,6 +96,8 @@ def train(
         Models fitted side by side.
     trials
         SQLite file in which searches are kept, so that one that was cut off goes on.
+    places
+        Folders of networks on smears; None: the study has none.
     progress
         Called after each fitted model.
 
@@ -95,17 +105,26 @@ def train(
     ------
     StudyError
         If the frame is not one of this study, or holds what no model may see.
+    ExtraMissing
+        If a recipe is a network and this machine cannot train one.
+    TrainingStopped
+        If the guard of a network ends its training.
     """
     frame = read_frame(frame_dir)
     check_frame(frame, study)
     study = with_assays(study, frame)
+    if places is not None and any(recipe.is_network for recipe in study.recipes):
+        require_extra()
+        keys = bag_matrix(frame).features.iloc[:, 0].dropna()
+        refuse_shared_fields([places.bags / key for key in keys])
     plan = study.cross_validation
     labels = frame.rows["label"].to_numpy()
     folds = assign_folds(
         frame.rows["patient_id"].to_numpy(), labels, plan,
         sites=frame.sites, times=frame.rows["index_timestamp"].to_numpy(),
     )  # fmt: skip
-    shared = _Trained(study, frame, folds, groups_of(frame, study.subgroups), workers, trials)
+    groups = groups_of(frame, study.subgroups)
+    shared = _Trained(study, frame, folds, groups, workers, trials, places)
     pairs = study.pairs()
     shuffles = study.permuted_labels * len(study.modality_sets)
     total = len(pairs) * (len(folds) + 1) + shuffles * plan.folds
@@ -146,7 +165,7 @@ def _train_one(
 ) -> ModelResult:
     started = time.perf_counter()
     study, folds = shared.study, shared.folds
-    matrix = shared.matrix(modality_set)
+    matrix = shared.matrix(modality_set, recipe)
     classes = np.unique(matrix.labels)
     procedure = Procedure(
         recipe, shared.given, shared.seed,
@@ -257,13 +276,14 @@ def _explanation(
 
 
 def _permuted(shared: _Trained, modality_set: str, shuffle: int, fold_done: FoldDone) -> Permuted:
-    """The first recipe on labels of other patients, with everything else as it was."""
-    matrix = shared.matrix(modality_set)
+    """The first recipe of a set on labels of other patients, with everything else as it was."""
+    first = next(recipe for recipe, name in shared.study.pairs() if name == modality_set)
+    matrix = shared.matrix(modality_set, first)
     seed = shared.seed + shuffle
     shuffled = replace(matrix, labels=np.random.default_rng(seed).permutation(matrix.labels))
     plan = shared.study.cross_validation.model_copy(update={"repeats": 1, "split": "patient"})
     folds = assign_folds(matrix.patient_ids, shuffled.labels, plan)
-    recipe = build_recipe(shared.study.recipes[0], seed=seed, given=shared.given)
+    recipe = build_recipe(first, seed=seed, given=shared.given)
     said = out_of_fold(recipe, shuffled, folds, workers=shared.workers, fold_done=fold_done)
     evaluation = evaluate(shuffled.labels, said, folds.test_fold, seed=seed)
     return Permuted(modality_set, shuffle, evaluation)

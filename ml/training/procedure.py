@@ -22,7 +22,7 @@ from ml.evaluation.conformal import ClassThresholds, fit_thresholds
 from ml.explain.shapley import Contributions, contributions, is_explainable
 from ml.frames.design_matrix import DesignMatrix
 from ml.pipelines.inner_folds import aligned_probabilities, out_of_fold_within
-from ml.pipelines.recipes import SPACES, Input, build_recipe, starting_settings
+from ml.pipelines.recipes import Input, build_recipe, space_of, starting_settings
 from ml.study.modelling import Calibration, Conformal, Recipe
 from ml.training.folds import Fold, FoldDone, Folds, check_patients, cross_validate
 from ml.training.results import Found
@@ -64,13 +64,14 @@ class Procedure:
         self, name: str, features: pd.DataFrame, labels: np.ndarray, classes: np.ndarray
     ) -> Found:
         """Settings found on training patients; nothing without a search."""
-        if self.recipe.search is None or not SPACES.get(self.recipe.model):
+        space = space_of(self.recipe)
+        if self.recipe.search is None or not space:
             return Found()
         # Takes a second to load, which a training without a search does not spend.
         from ml.training.search import Searcher  # noqa: PLC0415
 
         return Searcher(
-            self.recipe.search, self.estimator, SPACES[self.recipe.model], self.seed,
+            self.recipe.search, self.estimator, space, self.seed,
             self.trials, self.prefix, starting_settings(self.recipe),
         ).run(name, features, labels, classes)  # fmt: skip
 

@@ -42,7 +42,7 @@ class Trial:
     value
         The objective; of the folds seen, where the trial was given up.
     state
-        ``complete`` or ``pruned``.
+        ``complete``, ``pruned``, or the name of the error by which its training was ended.
     seconds
         Wall-clock time.
     """

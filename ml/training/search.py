@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from threading import Lock
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import optuna
@@ -23,12 +23,16 @@ from ml.pipelines.inner_folds import aligned_probabilities, draw_by_class, sprea
 from ml.pipelines.recipes import Space
 from ml.study.modelling import Search
 from ml.training.results import Found, Trial
+from oncoframe.errors import StudyError, TrainingStopped
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 #: Trials drawn at random before earlier ones guide the search.
 _RANDOM_TRIALS = 8
 _DONE = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+
+#: Attribute of a trial: the error by which the guard of its training ended it.
+_STOPPED = "stopped"
 
 _DATABASE = Lock()
 
@@ -103,6 +107,12 @@ class Searcher:
                 callbacks=[] if kept is None else [partial(_keep, kept)],
             )
         done = [trial for trial in study.trials if trial.state in _DONE]
+        if all(_STOPPED in trial.user_attrs for trial in done):
+            raise StudyError(
+                "every trial of the search was ended by its guard",
+                where=name,
+                got=", ".join(sorted({trial.user_attrs[_STOPPED] for trial in done})),
+            )
         return Found(dict(study.best_trial.params), tuple(_trial(where, trial) for trial in done))
 
     def _study(self) -> optuna.Study:
@@ -158,7 +168,11 @@ class _Inner:
         recipe = self.searcher.build(_draw(trial, self.searcher.space))
         values = []
         for held_out in range(self.searcher.plan.inner_folds):
-            values.append(self._score(recipe, self.fold == held_out))
+            try:
+                values.append(self._score(recipe, self.fold == held_out))
+            except TrainingStopped as error:
+                trial.set_user_attr(_STOPPED, error.name)
+                raise optuna.TrialPruned from error
             trial.report(float(np.mean(values)), held_out)
             if held_out + 1 < self.searcher.plan.inner_folds and trial.should_prune():
                 raise optuna.TrialPruned
@@ -182,7 +196,11 @@ class _Inner:
 
 def _draw(trial: optuna.Trial, space: Space) -> dict[str, Any]:
     settings: dict[str, Any] = {}
-    for name, (low, high, log) in space.items():
+    for name, allowed in space.items():
+        if isinstance(allowed[0], str):
+            settings[name] = trial.suggest_categorical(name, allowed)
+            continue
+        low, high, log = cast("tuple[float, float, bool]", allowed)
         if isinstance(low, int) and isinstance(high, int):
             settings[name] = trial.suggest_int(name, low, high, log=log)
         else:
@@ -195,6 +213,5 @@ def _trial(where: str, trial: optuna.trial.FrozenTrial) -> Trial:
     value = trial.value if trial.value is not None else float("nan")
     if trial.state is optuna.trial.TrialState.PRUNED and trial.intermediate_values:
         value = trial.intermediate_values[max(trial.intermediate_values)]
-    return Trial(
-        where, trial.number, dict(trial.params), float(value), trial.state.name.lower(), seconds
-    )
+    state = trial.user_attrs.get(_STOPPED, trial.state.name.lower())
+    return Trial(where, trial.number, dict(trial.params), float(value), state, seconds)

@@ -127,6 +127,34 @@ def score(study: StudyName, home: Home = None, as_json: AsJson = False) -> None:
         output.result(result)
 
 
+@commands.command()
+def validate(
+    study: StudyName,
+    cohort: Annotated[str, typer.Option(help="Site that the training never saw.")],
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a study's newest model, as it is, about the patients of a site it never saw.
+
+    Example: oncoframe validate smear_multiclass --cohort east
+    """
+    with command(as_json=as_json) as output:
+        result = of.Home(home).validate(study, cohort)
+        shown = table(
+            f"{result['model']} of {result['study']} on {result['patients']} patients of {cohort}, "
+            "95 % intervals",
+            ["metric"],
+            ["value"],
+        )
+        for name in ("auroc", "accuracy", "macro_f1"):
+            low, high = result[f"{name}_ci"]
+            shown.add_row(
+                name.replace("macro_f1", "macro F1"), f"{result[name]:.3f}  [{low:.3f}, {high:.3f}]"
+            )
+        output.say(shown)
+        output.result(result)
+
+
 def times_to_answer(lake: Lake) -> dict[str, dict[str, float]]:
     """Study -> how long patients waited for a score in the last 30 days."""
     from assets.scoring.waiting import recent_time_to_answer, scored_before

@@ -40,7 +40,7 @@ VARIANTS = {
         f"{study} {recipe.name}": recipe.model_dump(exclude_unset=True)
         for study in study_names()
         for recipe in load_study(study).recipes
-        if not recipe.is_survival
+        if not (recipe.is_survival or recipe.is_network)
     },
 }
 
