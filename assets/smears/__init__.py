@@ -1,0 +1,1 @@
+"""Marrow smears: fields of view of a stained smear, their quality and their cells."""
