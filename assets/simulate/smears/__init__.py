@@ -1,0 +1,1 @@
+"""Synthetic marrow smears: fields of view with planted cells, and what was planted."""
