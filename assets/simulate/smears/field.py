@@ -61,7 +61,7 @@ class Spread:
     crowding
         Share of the cells that lie on another one.
     covered
-        Share of the width in which cells lie at all.
+        Share of the width in which cells lie at all, red ones included.
     """
 
     cells: float = 1.0
@@ -97,7 +97,8 @@ def draw_field(
     stains, mask = np.zeros((2, height, width)), np.zeros((height, width), np.uint8)
     per_area = size_um[0] * size_um[1] / _AREA_UM2
     for _ in range(rng.poisson(ERYTHROCYTES_PER_AREA * per_area * spread.erythrocytes)):
-        _add(stains, draw_erythrocyte(pixel, rng), rng.uniform((0, 0), (height, width)).astype(int))
+        place = rng.uniform((0, 0), (height, width * spread.covered)).astype(int)
+        _add(stains, draw_erythrocyte(pixel, rng), place)
     taken: list[tuple[np.ndarray, float]] = []
     planted: list[PlantedCell] = []
     number = max(1, rng.poisson(CELLS_PER_AREA * per_area * spread.cells)) if spread.cells else 0
