@@ -18,7 +18,7 @@ from oncoframe.names import encode
 class Modality(StrEnum):
     """Modalities that code mentions by name; all there are say :mod:`oncoframe.modalities`.
 
-    Smears and notes have no declaration yet: a samplesheet may list them, and nobody reads them.
+    Notes have no declaration yet: a samplesheet may list them, and nobody reads them.
     """
 
     SNV = "snv"

@@ -23,6 +23,23 @@ from oncoframe.errors import NothingUsable
 FeatureValue = float | int | bool | str | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Optics:
+    """How a picture was taken, as the samplesheet says; None where it does not.
+
+    Parameters
+    ----------
+    pixel_size_um
+        Edge of a pixel on the slide, in micrometres.
+    stain, scanner
+        As the laboratory calls them.
+    """
+
+    pixel_size_um: float | None = None
+    stain: str | None = None
+    scanner: str | None = None
+
+
 @dataclass(frozen=True)
 class LandedFile:
     """One row of the samplesheet, with the hash of its file.
@@ -38,6 +55,8 @@ class LandedFile:
         where there is no file.
     sample
         Sample to read in a file of several; None where there is nothing to choose.
+    optics
+        How its pictures were taken; None where the sheet says nothing of it.
     """
 
     patient_id: str
@@ -50,22 +69,24 @@ class LandedFile:
     site: str | None
     sha256: str
     sample: str | None = None
+    optics: Optics | None = None
 
     @property
     def signature(self) -> str:
         """What :func:`signed` makes of the hash that intake saw."""
-        return signed(self.sha256, self.sample)
+        return signed(self.sha256, self.sample, self.optics)
 
 
-def signed(digest: str, sample: str | None) -> str:
-    """Hash that the row of a file carries: of its bytes, and of the sample if one is named.
+def signed(digest: str, sample: str | None, optics: Optics | None = None) -> str:
+    """Hash that the row of a file carries: of its bytes, and of the sample and optics it names.
 
-    Another sample of the same file is another source; without a named one it is the hash of the
-    bytes alone.
+    Another sample of the same file is another source, and so is another size of its pixels;
+    without any it is the hash of the bytes alone.
     """
-    if sample is None:
+    told = [str(what) for what in (sample, optics) if what is not None]
+    if not told:
         return digest
-    return hashlib.sha256(f"{digest} {sample}".encode()).hexdigest()
+    return hashlib.sha256(" ".join([digest, *told]).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

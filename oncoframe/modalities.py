@@ -27,6 +27,7 @@ _OURS: Mapping[str, str] = {
     "fusion": "assets.genomics.fusion.modality",
     "expression": "assets.expression.modality",
     "ct": "assets.imaging.modality",
+    "smear": "assets.smears.modality",
     "clinical": "assets.clinical.modality",
     "biomarkers": "assets.biomarkers.modality",
 }

@@ -29,7 +29,7 @@ from assets.imaging.targets import RTSTRUCT_CLASS
 from assets.imaging.volume import Volume, read_volume
 from oncoframe import facts
 from oncoframe.errors import OncoFrameError
-from oncoframe.extraction import Extraction, FeatureValue
+from oncoframe.extraction import Extraction, FeatureValue, Optics
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,7 @@ def inspect(
     settings: str | None,
     mask_rule: str | None,
     own_settings: Path | None = None,
+    optics: Optics | None = None,
 ) -> tuple[str, dict[str, Any]]:
     """What ``oncoframe extract ct`` says, and what it prints of a folder or a volume and its mask.
 
@@ -133,6 +134,7 @@ def inspect(
     oncoframe.errors.OncoFrameError
         If the study, the settings or the rule cannot be used.
     """
+    del optics  # of a microscope
     chosen = load_settings(settings or SETTINGS, own_settings)
     rule = MaskRule.parse(mask_rule) if mask_rule else None
     if volume is not None:

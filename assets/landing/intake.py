@@ -13,11 +13,12 @@ from hashlib import sha256
 
 import polars as pl
 
+from assets.landing.samplesheet import OPTICS
 from assets.landing.samplesheet import SCHEMA as SHEET_SCHEMA
 from oncoframe import files
 from oncoframe.contracts import UTC_TIME, Status
 from oncoframe.errors import FileMissing, Unavailable
-from oncoframe.extraction import LandedFile
+from oncoframe.extraction import LandedFile, Optics
 from oncoframe.lake import Lake
 
 TABLE = "landed_files"
@@ -128,6 +129,8 @@ def files_by_patient(snapshot: pl.DataFrame, modality: str) -> dict[str, list[La
     ).sort("patient_id", "collected_on")
     by_patient: dict[str, list[LandedFile]] = {}
     for row in rows.drop("stamp", "seen_at").iter_rows(named=True):
-        file = LandedFile(**{**row, "status": Status(row["status"])})
+        told = {name: row.pop(name) for name in OPTICS}
+        optics = Optics(**told) if any(value is not None for value in told.values()) else None
+        file = LandedFile(**{**row, "status": Status(row["status"])}, optics=optics)
         by_patient.setdefault(file.patient_id, []).append(file)
     return by_patient

@@ -36,9 +36,11 @@ COLUMNS = (
     "site",
 )
 #: Columns that a sheet may leave out.
-OPTIONAL = ("sample",)
+OPTIONAL = ("sample", "pixel_size_um", "stain", "scanner")
 #: Modalities whose files may hold several samples.
 _OF_SAMPLES = (Modality.SNV, Modality.SV, Modality.CNV, Modality.EXPRESSION, Modality.FUSION)
+#: Columns of pictures through a microscope, and the modality that has them.
+OPTICS, _OF_OPTICS = ("pixel_size_um", "stain", "scanner"), Modality.SMEAR
 #: A pseudonym becomes a partition key, a tag and a file name.
 PATIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 #: Column that intake replaces by a pseudonym and never stores.
@@ -48,6 +50,8 @@ _KNOWN = (*COLUMNS, *OPTIONAL, MRN_COLUMN)
 PSEUDONYM_DIGITS = 20
 #: Looking an object up waits for the storage, not for the processor.
 _LOOKERS = 8
+
+_micrometres = pl.col("pixel_size_um").cast(pl.Float64(), strict=False)
 
 SCHEMA = pl.Schema(
     {
@@ -60,6 +64,9 @@ SCHEMA = pl.Schema(
         "tool": pl.String(),
         "site": pl.String(),
         "sample": pl.String(),
+        "pixel_size_um": pl.Float64(),
+        "stain": pl.String(),
+        "scanner": pl.String(),
     }
 )
 
@@ -118,7 +125,8 @@ def write_samplesheet(landing: Path, rows: Sequence[dict[str, str]]) -> None:
     rows
         One dictionary per patient, assay and file, with the samplesheet's columns as keys.
     """
-    sheet = pl.DataFrame(rows, schema=dict.fromkeys(COLUMNS, pl.String()))
+    told = [name for name in OPTIONAL if any(row.get(name) for row in rows)]
+    sheet = pl.DataFrame(rows, schema=dict.fromkeys((*COLUMNS, *told), pl.String()))
     sheet.sort("patient_id", "modality", "collected_on").write_csv(landing / SAMPLESHEET)
 
 
@@ -255,6 +263,14 @@ def _problems(rows: pl.DataFrame) -> list[tuple[int, str]]:
         "column path is empty although the assay was performed": performed & (pl.col("path") == ""),
         f"column sample is for {', '.join(_OF_SAMPLES)} only": (
             (pl.col("sample") != "") & ~pl.col("modality").is_in(list(_OF_SAMPLES))
+        ),
+        f"columns {', '.join(OPTICS)} are for {_OF_OPTICS} only": (
+            pl.any_horizontal(pl.col(name) != "" for name in OPTICS)
+            & (pl.col("modality") != _OF_OPTICS)
+        ),
+        "column pixel_size_um must be a number above 0, such as 0.2035": (
+            (pl.col("pixel_size_um") != "")
+            & ~(_micrometres.is_finite() & (_micrometres > 0)).fill_null(value=False)
         ),
         "the row repeats patient_id, modality and collected_on of an earlier one": (
             pl.struct("patient_id", "modality", "collected_on").is_first_distinct().not_()

@@ -7,7 +7,6 @@ that of optical density relative to its mean in the nucleus, so that a deeper st
 nothing (Haralick et al., IEEE SMC 1973;3:610).
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,33 +16,10 @@ from skimage import color, measure, morphology
 from skimage.feature import graycomatrix, graycoprops
 
 from assets.smears.fields import PIXEL_SIZE_UM
+from assets.smears.measures import CELL_MEASURES
 from assets.smears.nuclei import Cells, blue_index
 
-#: Measure -> unit and words.
-MEASURES: Mapping[str, tuple[str, str]] = {
-    "nucleus_area_um2": ("um^2", "area of the nucleus"),
-    "nucleus_roundness": ("1", "roundness of the nucleus, 1 for a disc"),
-    "nucleus_solidity": ("1", "share of its convex hull that the nucleus fills"),
-    "nucleus_eccentricity": ("1", "elongation of the nucleus, 0 for a disc"),
-    "nucleus_lobes": ("1", "lobes of the nucleus"),
-    "lobe_radius_um": ("um", "radius of the largest disc in the nucleus"),
-    "cell_area_um2": ("um^2", "area of the cell"),
-    "nucleus_share": ("1", "share of the cell that is nucleus"),
-    "nucleus_density": ("1", "blue index of the nucleus, an optical density"),
-    "chromatin_spread": ("1", "relative spread of the density in the nucleus"),
-    "chromatin_fine": ("1", "relative spread of the chromatin at 0.2 to 0.4 um"),
-    "chromatin_coarse": ("1", "relative spread of the chromatin at 0.4 to 0.8 um"),
-    "chromatin_contrast": ("1", "difference of neighbouring chromatin, in gray levels squared"),
-    "chromatin_evenness": ("1", "homogeneity of neighbouring chromatin"),
-    "nucleus_lightness": ("1", "CIELAB L* of the nucleus"),
-    "nucleus_a": ("1", "CIELAB a* of the nucleus, green to red"),
-    "nucleus_b": ("1", "CIELAB b* of the nucleus, blue to yellow"),
-    "cytoplasm_lightness": ("1", "CIELAB L* of the cytoplasm"),
-    "cytoplasm_a": ("1", "CIELAB a* of the cytoplasm, green to red"),
-    "cytoplasm_b": ("1", "CIELAB b* of the cytoplasm, blue to yellow"),
-    "cytoplasm_grain": ("1", "spread of the density of the cytoplasm at 0.2 to 0.4 um"),
-}
-SCHEMA = pl.Schema({**dict.fromkeys(MEASURES, pl.Float64()), "is_cut": pl.Boolean()})
+SCHEMA = pl.Schema({**dict.fromkeys(CELL_MEASURES, pl.Float64()), "is_cut": pl.Boolean()})
 
 #: Sizes between which chromatin is fine, and coarse.
 _FINE_UM, _MIDDLE_UM, _COARSE_UM = 0.2, 0.4, 0.8
@@ -56,7 +32,7 @@ _FEWEST = 12
 
 
 def measure_cells(pixels: np.ndarray, cells: Cells) -> pl.DataFrame:
-    """One row per cell with :data:`MEASURES`; null where a cell has too little of something.
+    """One row per cell; null where a cell has too little of something to measure.
 
     Parameters
     ----------
@@ -67,8 +43,8 @@ def measure_cells(pixels: np.ndarray, cells: Cells) -> pl.DataFrame:
 
     Returns
     -------
-    Also ``is_cut``: whether the edge of the field cuts the cell, so that size and shape are not
-    those of the whole.
+    The measures of :data:`~assets.smears.measures.CELL_MEASURES`, and ``is_cut``: whether the edge
+    of the field cuts the cell, so that size and shape are not those of the whole.
     """
     blue = blue_index(cells.density)
     fine, coarse = (

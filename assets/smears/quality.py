@@ -14,25 +14,10 @@ from scipy import ndimage
 from skimage import color
 
 from assets.smears.fields import PIXEL_SIZE_UM
+from assets.smears.measures import QUALITY_MEASURES
 from assets.smears.nuclei import STAINED, Cells, artefacts, blue_index
 from assets.smears.stain import find_stains
 
-#: Measure -> unit and words.
-MEASURES: Mapping[str, tuple[str, str]] = {
-    "blur_um": ("um", "width of a point, from the sharpest edges"),
-    "stain_contrast": ("1", "blue index of the nuclei over that of the rest"),
-    "stain_angle_deg": ("deg", "angle between the stain of nuclei and that of red cells"),
-    "stain_blue": ("1", "amount of the stain of nuclei in the deepest pixels"),
-    "stain_red": ("1", "amount of the stain of red cells in the deepest pixels"),
-    "cells_per_10e4_um2": ("1/10,000 um^2", "nucleated cells per area"),
-    "stained_share": ("1", "share of the field that is not glass"),
-    "evenness": ("1", "evenness of the stained area over the field, 1 if even"),
-    "clumped_share": ("1", "share of the nuclear area that lies in touching nuclei"),
-    "glass_lightness": ("1", "CIELAB L* of the glass"),
-    "glass_chroma": ("1", "CIELAB chroma of the glass: a veil of protein, or a cast of colour"),
-    "light_unevenness": ("1", "relative difference of the glass between parts of the field"),
-    "artefact_share": ("1", "share of the field that is dark in all colours: dirt, ink, folds"),
-}
 #: Reason to leave a field out -> measure, its best value, and its threshold; without a best value
 #: the fault is how many times less than the threshold it is. Thresholds are wider than what was
 #: seen in 364 blood fields and 400 crops of other laboratories that experts used. In the order in
@@ -65,7 +50,7 @@ class FieldQuality:
     Parameters
     ----------
     measures
-        :data:`MEASURES`; None where the field cannot tell.
+        :data:`~assets.smears.measures.QUALITY_MEASURES`; None where the field cannot tell.
     faults
         Reason -> how far on the way to its threshold, which is 1.
     """
@@ -94,7 +79,7 @@ def measure_quality(pixels: np.ndarray, cells: Cells) -> FieldQuality:
         **_background(green, cells.glass),
         "artefact_share": float(artefacts(cells.density).mean()),
     }
-    told = {name: measures[name] for name in MEASURES}
+    told = {name: measures[name] for name in QUALITY_MEASURES}
     return FieldQuality(told, _faults(told))
 
 
@@ -186,7 +171,7 @@ def _background(green: np.ndarray, glass: np.ndarray) -> dict[str, float | None]
 
 
 def _is_small(field: np.ndarray) -> bool:
-    return min(field.shape[:2]) * PIXEL_SIZE_UM < _EVEN_FROM_UM
+    return bool(min(field.shape[:2]) * PIXEL_SIZE_UM < _EVEN_FROM_UM)
 
 
 def _parts(field: np.ndarray) -> list[np.ndarray]:

@@ -16,7 +16,7 @@ from typer.core import TyperCommand
 from oncoframe import facts
 from oncoframe.contracts import Status
 from oncoframe.errors import FileMissing
-from oncoframe.extraction import BlockValues, Extraction, LandedFile
+from oncoframe.extraction import BlockValues, Extraction, FeatureValue, LandedFile, Optics
 from oncoframe.modalities import assays, spec
 from orchestration.cli.output import BAD_FILE, AsJson, Output, command, table
 from orchestration.patients.describing import Described, Inspection, describe
@@ -62,6 +62,11 @@ def extract(
             "and +absent_images, as in tumour+interpolate."
         ),
     ] = None,
+    pixel_size_um: Annotated[
+        float | None, typer.Option(help="Smear: micrometres per pixel of its fields.")
+    ] = None,
+    stain: Annotated[str | None, typer.Option(help="Smear: stain, in words.")] = None,
+    scanner: Annotated[str | None, typer.Option(help="Smear: scanner, in words.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Read one file and show its features and what became of every record.
@@ -69,7 +74,8 @@ def extract(
     Exit code 4 says that the file cannot be used.
 
     Examples: oncoframe extract snv tumour.vcf.gz --genome GRCh38 --json;
-    oncoframe extract ct --image ct.nii.gz --mask tumour.nii.gz
+    oncoframe extract ct --image ct.nii.gz --mask tumour.nii.gz;
+    oncoframe extract smear fields/ --pixel-size-um 0.2
     """
     if (path is None and image is None) or (image is None) != (mask is None):
         raise typer.BadParameter("name a PATH, or --image together with --mask")
@@ -85,7 +91,10 @@ def extract(
         if inspect := spec(modality).inspect:
             volume = (image, mask) if image and mask else None
             home = _once()
-            what = Inspection(inspect, path, volume, settings, mask_rule, home.radiomics_dir)
+            optics = Optics(pixel_size_um=pixel_size_um, stain=stain, scanner=scanner)
+            what = Inspection(
+                inspect, path, volume, settings, mask_rule, home.radiomics_dir, optics
+            )
             read = _in_worker(
                 home, modality, path or image or Path(), None, partial(describe, what=what)
             )
@@ -166,9 +175,13 @@ def _in_worker(
 def _tell(output: Output, modality: str, said: str, about: dict[str, Any]) -> None:
     shown = table(f"{spec(modality).words} features", ["feature"], ["value"])
     for feature, value in about["features"].items():
-        shown.add_row(feature, "" if value is None else f"{value:.6g}")
+        shown.add_row(feature, _shown(value))
     output.say(shown, said)
     output.result(about)
+
+
+def _shown(value: FeatureValue) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else "" if value is None else f"{value}"
 
 
 def _named(block: BlockValues | None) -> dict[str, float | None] | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from oncoframe.errors import OncoFrameError, Unavailable
+from oncoframe.extraction import Optics
 from orchestration.patients.worker import OUT_OF_MEMORY, Reading, Task
 
 
@@ -30,6 +31,7 @@ class Inspector(Protocol):
         settings: str | None,
         mask_rule: str | None,
         own_settings: Path | None,
+        optics: Optics | None,
     ) -> tuple[str, dict[str, Any]]:
         """What there is to say of one file."""
         ...
@@ -45,6 +47,7 @@ class Inspection:
     settings: str | None
     mask_rule: str | None
     own_settings: Path | None
+    optics: Optics | None
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ def describe(task: Task, what: Inspection) -> Reading:
             settings=what.settings,
             mask_rule=what.mask_rule,
             own_settings=what.own_settings,
+            optics=what.optics,
         )
     except OncoFrameError as error:
         return Reading(error=error)

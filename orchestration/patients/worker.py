@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from fcntl import F_GETFL, F_SETFL, F_SETOWN, F_SETSIG, fcntl
 from multiprocessing import parent_process
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from polars.exceptions import PanicException
 
@@ -182,12 +182,12 @@ def _read(file: LandedFile) -> ReadFile:
 
 def _extract(file: LandedFile, local: Path) -> ReadFile:
     try:
-        digest = signed(local_sha256(local), file.sample)
+        digest = signed(local_sha256(local), file.sample, file.optics)
         extract = extractor(file.modality)
-        if file.sample is None:  # a modality of one sample need not know of others
-            found = extract(local, reference_build=file.reference_build)
-        else:
-            found = extract(local, reference_build=file.reference_build, sample=file.sample)
+        # A modality need not know of what its rows never say.
+        told = {"sample": file.sample, "optics": file.optics}
+        said: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
+        found = extract(local, reference_build=file.reference_build, **said)
         return ReadFile(file, digest, found)
     except OncoFrameError as error:
         # A temporary download has a name nobody knows; the user knows the landed one.

@@ -97,8 +97,8 @@ def draw_field(
     stains, mask = np.zeros((2, height, width)), np.zeros((height, width), np.uint8)
     per_area = size_um[0] * size_um[1] / _AREA_UM2
     for _ in range(rng.poisson(ERYTHROCYTES_PER_AREA * per_area * spread.erythrocytes)):
-        place = rng.uniform((0, 0), (height, width * spread.covered)).astype(int)
-        _add(stains, draw_erythrocyte(pixel, rng), place)
+        anywhere = rng.uniform((0, 0), (height, width * spread.covered)).astype(int)
+        _add(stains, draw_erythrocyte(pixel, rng), anywhere)
     taken: list[tuple[np.ndarray, float]] = []
     planted: list[PlantedCell] = []
     number = max(1, rng.poisson(CELLS_PER_AREA * per_area * spread.cells)) if spread.cells else 0
@@ -125,7 +125,7 @@ def _place(
     if taken and rng.random() < spread.crowding:
         beside, other = taken[int(rng.integers(len(taken)))]
         angle = rng.uniform(0, 2 * np.pi)
-        offset = 0.55 * (radius + other) * np.array([np.sin(angle), np.cos(angle)])
+        offset = 0.7 * (radius + other) * np.array([np.sin(angle), np.cos(angle)])
         return np.clip(beside + offset, low, high).astype(int)
     for _ in range(_TRIES):
         place = rng.uniform(low, high).astype(int)

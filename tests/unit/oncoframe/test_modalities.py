@@ -93,8 +93,8 @@ def test_spec__refuses_what_it_cannot_be(changed, message):
 
 
 def test_spec__refuses_a_modality_that_nobody_declares():
-    with pytest.raises(SettingsError, match="there is no modality smear; expected one of snv, sv"):
-        spec("smear")
+    with pytest.raises(SettingsError, match="there is no modality note; expected one of snv, sv"):
+        spec("note")
 
 
 def test_spec__refuses_a_module_of_another_name(monkeypatch):
