@@ -81,8 +81,8 @@ class PlantedCt:
         }
 
 
-def choose_ct(patients: Sequence[SyntheticPatient], number: int) -> list[SyntheticPatient]:
-    """Patients who get a CT, spread over the cohort; all of them if there are no more."""
+def choose_patients(patients: Sequence[SyntheticPatient], number: int) -> list[SyntheticPatient]:
+    """Patients who get a picture, spread over the cohort; all of them if there are no more."""
     number = min(number, len(patients))
     return [patients[turn * len(patients) // number] for turn in range(number)]
 

@@ -20,9 +20,10 @@ import polars as pl
 from assets.landing.samplesheet import SAMPLESHEET, write_samplesheet
 from assets.simulate.clinical import DIAGNOSIS_COLUMNS, PATIENT_COLUMNS, diagnosis_row, patient_row
 from assets.simulate.corrupt import choose, damage
-from assets.simulate.ct_files import choose_ct, write_ct
+from assets.simulate.ct_files import choose_patients, write_ct
 from assets.simulate.design import make_plan
 from assets.simulate.patient import Site, Specimen, SyntheticPatient, draw_patient
+from assets.simulate.smears.files import write_patient as write_smear
 from assets.simulate.truth import TRUTH, truth_document, write_truth
 from oncoframe.contracts import Status
 from oncoframe.errors import SettingsError
@@ -87,6 +88,7 @@ def simulate(
     seed: int,
     corrupt: int = 0,
     ct: int = 0,
+    smears: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> SimulationSummary:
     """Write a synthetic leukaemia cohort as a landing zone.
@@ -101,6 +103,8 @@ def simulate(
         Patients of whom one file is made unreadable.
     ct
         Patients who also get a CT; all of them if there are no more.
+    smears
+        Patients who also get a marrow smear.
     progress
         Called with patients written so far and in all.
 
@@ -109,11 +113,12 @@ def simulate(
     SettingsError
         If a number cannot be used, or the folder holds a landing zone that is no simulation.
     """
-    _check(landing, patients, corrupt, ct)
+    _check(landing, patients, {"corrupt": corrupt, "ct": ct, "smears": smears})
     plan = make_plan(patients, seed)
     cohort = [draw_patient(plan, index) for index in range(patients)]
     corruptions = choose(cohort, corrupt, seed)
-    shutil.rmtree(landing / _PATIENTS, ignore_errors=True)
+    for folder in (_PATIENTS, "truth"):
+        shutil.rmtree(landing / folder, ignore_errors=True)
     (landing / "clinical").mkdir(parents=True, exist_ok=True)
     rows = []
     for done, patient in enumerate(cohort, start=1):
@@ -123,13 +128,14 @@ def simulate(
                 rows += _sheet_rows(patient, specimen, modality)
         if progress:
             progress(done, patients)
-    scans = [write_ct(landing, seed, patient) for patient in choose_ct(cohort, ct)]
-    rows += [scan.sheet_row() for scan in scans]
+    scans = [write_ct(landing, seed, patient) for patient in choose_patients(cohort, ct)]
+    films = [write_smear(landing, seed, patient) for patient in choose_patients(cohort, smears)]
+    rows += [picture.sheet_row() for picture in (*scans, *films)]
     _write_clinical(landing, seed, cohort)
     corrupt_paths = [(c, _assay_path(cohort[c.patient_index], c.modality)) for c in corruptions]
     for corruption, path in corrupt_paths:
         damage(landing / path, corruption)
-    document = truth_document(plan, cohort, corrupt_paths, scans)
+    document = truth_document(plan, cohort, corrupt_paths, scans, films)
     write_truth(landing, document)
     # Last, so that a sheet without truth beside it is never ours.
     write_samplesheet(landing, rows)
@@ -170,10 +176,10 @@ def repair(landing: Path) -> list[Path]:
     return repaired
 
 
-def _check(landing: Path, patients: int, corrupt: int, ct: int) -> None:
+def _check(landing: Path, patients: int, some: dict[str, int]) -> None:
     if patients < 1:
         raise SettingsError("a cohort needs a patient", where="patients", got=str(patients))
-    for name, number in (("corrupt", corrupt), ("ct", ct)):
+    for name, number in some.items():
         if number < 0:
             raise SettingsError("a number of patients is negative", where=name, got=str(number))
     if (landing / SAMPLESHEET).exists() and not (landing / TRUTH).exists():

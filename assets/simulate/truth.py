@@ -17,6 +17,7 @@ from assets.simulate.ct_files import PlantedCt
 from assets.simulate.design import Plan
 from assets.simulate.patient import PlantedCall, Specimen, SyntheticPatient
 from assets.simulate.posterior import observed_bayes
+from assets.simulate.smears.files import LandedSmear
 
 TRUTH = "truth.json"
 #: Version of the document's layout.
@@ -28,6 +29,7 @@ def truth_document(
     patients: Sequence[SyntheticPatient],
     corrupt_paths: Sequence[tuple[Corruption, str]],
     scans: Sequence[PlantedCt] = (),
+    smears: Sequence[LandedSmear] = (),
 ) -> dict[str, Any]:
     """Everything planted in a cohort.
 
@@ -37,6 +39,8 @@ def truth_document(
         Corruptions with their files, relative to the landing zone.
     scans
         CT studies.
+    smears
+        Marrow smears.
 
     Notes
     -----
@@ -57,6 +61,7 @@ def truth_document(
     }
     expected, reached = observed_bayes(plan, patients)
     ct = {scan.patient_id: scan.truth() for scan in scans}
+    smear = {found.patient_id: found.truth() for found in smears}
     counts = Counter(patient.entity.key for patient in patients)
     return {
         "format": FORMAT,
@@ -73,7 +78,11 @@ def truth_document(
         "observed_oracle_accuracy": round(reached, 6),
         "entities": {entity.key: _entity(entity, counts[entity.key]) for entity in plan.entities},
         "by_patient": {
-            p.patient_id: {**_patient(p, bad.get(p.index)), "ct": ct.get(p.patient_id)}
+            p.patient_id: {
+                **_patient(p, bad.get(p.index)),
+                "ct": ct.get(p.patient_id),
+                "smear": smear.get(p.patient_id),
+            }
             for p in patients
         },
     }

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Patients with a CT in a simulated cohort; few, as each costs a second.
 CT_PATIENTS = 4
+#: Patients with a marrow smear, likewise.
+SMEAR_PATIENTS = 8
 
 commands = typer.Typer()
 commands.add_typer(importing.commands, name="import")
@@ -42,6 +44,9 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 1,
     corrupt: Annotated[int, typer.Option(min=0, help="Patients with one broken file each.")] = 0,
     ct: Annotated[int, typer.Option(min=0, help="Patients who also get a CT.")] = CT_PATIENTS,
+    smears: Annotated[
+        int, typer.Option(min=0, help="Patients who also get a marrow smear.")
+    ] = SMEAR_PATIENTS,
     as_json: AsJson = False,
 ) -> None:
     """Write a synthetic leukemia cohort in real file formats, with its truth in truth.json.
@@ -53,10 +58,43 @@ def simulate(
     with command(as_json=as_json) as output:
         with output.progress() as progress, progress.count("simulate") as report:
             summary = write_cohort(
-                folder, patients=patients, seed=seed, corrupt=corrupt, ct=ct, progress=report
+                folder,
+                patients=patients,
+                seed=seed,
+                corrupt=corrupt,
+                ct=ct,
+                smears=smears,
+                progress=report,
             )
         output.say(f"{patients} patients in {folder}; run them: oncoframe run --landing {folder}")
         output.result(asdict(summary))
+
+
+@commands.command()
+def simulate_smears(
+    folder: Annotated[Path, typer.Argument(help="New landing zone.")],
+    patients: Annotated[int, typer.Option(min=1, help="Number of patients.")] = 60,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 1,
+    fields: Annotated[int, typer.Option(min=1, help="Fields of view per patient.")] = 4,
+    as_json: AsJson = False,
+) -> None:
+    """Write a synthetic cohort of donors, MDS and AML with nothing but marrow smears.
+
+    Example: oncoframe simulate-smears landing --patients 120 --fields 4
+    """
+    from assets.simulate.smear_cohort import simulate_smears as write_cohort
+
+    with command(as_json=as_json) as output:
+        with output.progress() as progress, progress.count("simulate") as report:
+            smears = write_cohort(
+                folder, patients=patients, seed=seed, fields=fields, progress=report
+            )
+        classes = Counter(smear.planted.case.diagnosis for smear in smears)
+        output.say(f"{patients} patients in {folder}; run them: oncoframe run --landing {folder}")
+        output.result(
+            {"landing": str(folder), "patients": patients, "files": len(smears),
+             "classes": dict(sorted(classes.items()))}
+        )  # fmt: skip
 
 
 @commands.command()

@@ -62,7 +62,7 @@ def demo(
             with progress.count("simulate") as report:
                 simulate(
                     landing, patients=patients, seed=seed, corrupt=3, ct=data.CT_PATIENTS,
-                    progress=report,
+                    smears=data.SMEAR_PATIENTS, progress=report,
                 )  # fmt: skip
             pipeline = pipeline_of(settings, instance, progress)
             ran = pipeline.run()

@@ -84,7 +84,7 @@ def draw_faulty(
     spread = {
         Fault.EMPTY: Spread(cells=max(1 - amount, 0.0), erythrocytes=max(1 - amount, 0.0)),
         Fault.CROWDED: Spread(
-            cells=1 + 3 * amount, erythrocytes=1 + 2 * amount, crowding=0.8 * amount
+            cells=1 + 5 * amount, erythrocytes=1 + 3 * amount, crowding=0.2 * amount
         ),
         Fault.ONE_SIDED: Spread(covered=1 - 0.85 * amount),
     }.get(fault, Spread())
