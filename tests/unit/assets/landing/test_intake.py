@@ -198,3 +198,19 @@ def test_take_in__goes_on_in_a_home_of_before_the_samples(zone, lake):
     [file] = files_by_patient(landed(old), "snv")["P1"]
     assert (file.sample, file.sha256) == ("T", digest("one"))
     assert file.signature != file.sha256
+
+
+def test_files_by_patient__another_pixel_size_is_another_source(zone, lake):
+    """A corrected pixel size must compute the smear again, though no byte of it changed."""
+    sheet = zone().with_columns(modality=pl.lit("smear"))
+    files = [
+        files_by_patient(
+            take_in(lake, sheet.with_columns(pixel_size_um=size), now=NOON + timedelta(hours=hour)),
+            "smear",
+        )["P1"][0]
+        for hour, size in enumerate((pl.lit(None, pl.Float64), pl.lit(0.2), pl.lit(0.25)))
+    ]
+    assert files[0].optics is None
+    assert files[0].signature == files[0].sha256
+    assert files[1].optics.pixel_size_um == 0.2
+    assert len({file.signature for file in files}) == 3

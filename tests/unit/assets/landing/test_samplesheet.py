@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from assets.landing.samplesheet import COLUMNS, SCHEMA, pseudonym, read_samplesheet
+from assets.landing.samplesheet import COLUMNS, OPTIONAL, SCHEMA, pseudonym, read_samplesheet
 from oncoframe.errors import SamplesheetError, Unavailable
 
 HEADER = ",".join(COLUMNS)
@@ -60,6 +60,9 @@ def test_read_samplesheet__gives_types_paths_and_order(landing, tmp_path):
         "tool": "Mutect2",
         "site": "Ulm",
         "sample": None,
+        "pixel_size_um": None,
+        "stain": None,
+        "scanner": None,
     }
 
 
@@ -221,7 +224,7 @@ def test_read_samplesheet__replaces_record_numbers(landing):
     sheet = read_samplesheet(landing(*with_mrn(MRN, "7", MRN)), mrn_key=KEY)
     assert sheet["patient_id"].n_unique() == 2
     assert sheet["patient_id"].str.contains("^[0-9a-f]{20}$").all()
-    assert sheet.columns == [*COLUMNS, "sample"]
+    assert sheet.columns == [*COLUMNS, *OPTIONAL]
     assert MRN not in sheet.write_csv()
     assert (
         read_samplesheet(landing(*with_mrn(MRN)), mrn_key=KEY)["patient_id"]
@@ -291,6 +294,32 @@ def test_read_samplesheet__leaves_storage_that_is_away_to_the_driver(
     assert sheet["path"].to_list()[1] == "s3://away/a.vcf"
     with pytest.raises(Unavailable):
         read_samplesheet("s3://away/landing")
+
+
+OPTICS = f"{HEADER},pixel_size_um,stain,scanner"
+
+
+def test_read_samplesheet__takes_columns_of_the_microscope(landing):
+    """Unknown stays unknown: an empty pixel size is null, and the reader refuses the smear."""
+    smear = row(modality="smear")
+    sheet = read_samplesheet(landing(OPTICS, f"{smear},0.2035,Pappenheim,S1", f"{GOOD},,,"))
+    told = sheet.select("modality", "pixel_size_um", "stain", "scanner").rows()
+    assert told == [("smear", 0.2035, "Pappenheim", "S1"), ("snv", None, None, None)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (("smear", "0,2"), "expected 11 values"),
+        (("smear", "wide"), "column pixel_size_um must be a number above 0"),
+        (("smear", "0"), "column pixel_size_um must be a number above 0"),
+        (("smear", "nan"), "column pixel_size_um must be a number above 0"),
+        (("snv", "0.2"), "columns pixel_size_um, stain, scanner are for smear only"),
+    ],
+)
+def test_read_samplesheet__refuses_a_pixel_size_that_is_none(landing, changes, said):
+    modality, size = changes
+    assert said in refusal(landing(OPTICS, f"{row(modality=modality)},{size},,"))
 
 
 def test_read_samplesheet__takes_a_column_of_samples(landing):
