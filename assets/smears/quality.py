@@ -38,7 +38,7 @@ RULES: Mapping[str, tuple[str, float | None, float]] = {
 _WORST = 10.0
 #: Standard deviations between which the width of an edge is read (Zhuo and Sim, Pattern Recognit
 #: 2011;44:1852), and the share of pixels that are its sharpest edges.
-_FINE_UM, _COARSE_UM, _EDGES = 0.25, 0.6, 0.05
+_FINE_UM, _COARSE_UM, _EDGES = 0.25, 0.6, 0.02
 #: Rows and columns of the parts of a field; of a smaller one nobody can say how even it is.
 _PARTS, _EVEN_FROM_UM = (3, 4), 50.0
 
