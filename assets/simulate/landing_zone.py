@@ -130,7 +130,7 @@ def simulate(
             progress(done, patients)
     scans = [write_ct(landing, seed, patient) for patient in choose_patients(cohort, ct)]
     films = [write_smear(landing, seed, patient) for patient in choose_patients(cohort, smears)]
-    rows += [picture.sheet_row() for picture in (*scans, *films)]
+    rows += [*(scan.sheet_row() for scan in scans), *(film.sheet_row() for film in films)]
     _write_clinical(landing, seed, cohort)
     corrupt_paths = [(c, _assay_path(cohort[c.patient_index], c.modality)) for c in corruptions]
     for corruption, path in corrupt_paths:

@@ -84,17 +84,21 @@ def simulate_smears(
 
 
 def _write_clinical(landing: Path, seed: int, smears: Sequence[LandedSmear]) -> None:
-    tables = {
-        "patients": (PATIENT_COLUMNS, [_patient_row(seed, smear) for smear in smears]),
-        "diagnoses": (DIAGNOSIS_COLUMNS, [_diagnosis_row(smear) for smear in smears]),
-    }
-    (landing / "clinical").mkdir(parents=True, exist_ok=True)
-    for name, (columns, rows) in tables.items():
-        table = pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String()))
-        table.write_csv(landing / f"clinical/{name}.csv")
+    folder = landing / "clinical"
+    folder.mkdir(parents=True, exist_ok=True)
+    patients = pl.DataFrame(
+        [_patient_row(seed, smear) for smear in smears],
+        schema=dict.fromkeys(PATIENT_COLUMNS, pl.String()),
+    )
+    diagnoses = pl.DataFrame(
+        [_diagnosis_row(smear) for smear in smears],
+        schema=dict.fromkeys(DIAGNOSIS_COLUMNS, pl.String()),
+    )
+    patients.write_csv(folder / "patients.csv")
+    diagnoses.write_csv(folder / "diagnoses.csv")
 
 
-def _patient_row(seed: int, smear: LandedSmear) -> dict[str, str | None]:
+def _patient_row(seed: int, smear: LandedSmear) -> dict[str, str]:
     """Age and sex are of the patient and not of the class: only the smear tells that."""
     rng = patient_stream(seed, smear.planted.case.index, _STREAM)
     return {

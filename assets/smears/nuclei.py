@@ -176,4 +176,8 @@ def _bodies(nuclei: np.ndarray, density: np.ndarray) -> np.ndarray:
     reach = segmentation.expand_labels(hulls, _CYTOPLASM_UM / PIXEL_SIZE_UM)
     sigma = 2 * _SMOOTH_UM / PIXEL_SIZE_UM
     stained = ndimage.gaussian_filter(density.sum(axis=2), sigma) > STAINED
-    return np.where(stained | (nuclei > 0), reach, 0).astype(np.int32)
+    bodies = np.where(stained | (nuclei > 0), reach, 0)
+    # What is stained near a cell and hangs together with another one is no part of it.
+    patches = measure.label(bodies, connectivity=1)
+    own = np.unique(patches[nuclei > 0])
+    return np.where(np.isin(patches, own), bodies, 0).astype(np.int32)
