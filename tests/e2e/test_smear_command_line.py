@@ -82,7 +82,7 @@ def test_extract__prints_fields_used_filtered_and_failed(landing, tmp_path, onco
     assert (found.json["fields"], found.json["used"], found.json["filtered"]) == (30, 27, {})
     assert found.json["failed"] == {"empty_file": 1, "not_an_image": 1, "truncated_file": 1}
     assert {*found.json["left_out"]} == {"field-01.png", "field-02.png", "field-03.png"}
-    assert found.json["features"]["cells"] > 27
+    assert found.json["features"]["cells"] >= 27  # one or more in each field
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,14 @@ CLASSES: Mapping[str, Mapping[str, float]] = {
         "erythroblast": 0.10, "blast": 0.63,
     },
 }  # fmt: skip
+#: The classes, and what else a patient of the leukaemia cohort may show.
+MIXES: Mapping[str, Mapping[str, float]] = {
+    **CLASSES,
+    "cll": {
+        "neutrophil": 0.16, "dysplastic_neutrophil": 0.01, "lymphocyte": 0.70,
+        "erythroblast": 0.11, "blast": 0.02,
+    },
+}  # fmt: skip
 #: Site whose stain and scanner no training sees.
 EXTERNAL_SITE = "east"
 #: Share of the patients of the external site.
@@ -55,7 +63,7 @@ class Case:
     index
         Number of the patient; decides the random numbers together with the seed.
     diagnosis
-        Key of :data:`CLASSES`.
+        Key of :data:`MIXES`.
     site
         Key of :data:`~assets.simulate.smears.looks.LOOKS`.
     """
@@ -126,9 +134,9 @@ def write_smear(
         Width and height of a field.
     """
     rng = patient_stream(seed, case.index, _STREAM)
-    typical = np.array([*CLASSES[case.diagnosis].values()])
+    typical = np.array([*MIXES[case.diagnosis].values()])
     drawn = rng.dirichlet(_ALIKE * typical)
-    shares = dict(zip(CLASSES[case.diagnosis], drawn.tolist(), strict=True))
+    shares = dict(zip(MIXES[case.diagnosis], drawn.tolist(), strict=True))
     folder.mkdir(parents=True, exist_ok=True)
     truth.mkdir(parents=True, exist_ok=True)
     names, cells = [], {}

@@ -20,6 +20,12 @@ from oncoframe.contracts import Modality, Status
 
 #: Fields of a patient of the leukaemia cohort, and their size; small, so that a demo stays fast.
 _FIELDS, _SIZE_UM = 4, (100.0, 75.0)
+#: Entity -> mix of kinds, where cells mature.
+_CHRONIC = {
+    **dict.fromkeys(("cml", "et", "pmf", "pv"), "donor"),
+    **dict.fromkeys(("cll", "hairy_cell", "t_lgl", "t_pll"), "cll"),
+    **dict.fromkeys(("mds_sf3b1", "mds_ib", "mds_5q", "mds_tp53", "cmml"), "mds"),
+}
 #: The last field of every fourth of them is out of focus.
 _BLURRED_EVERY, _STREAM = 4, 11
 #: Folder of the masks of the cells, in the landing zone.
@@ -81,8 +87,8 @@ class LandedSmear:
 
 def write_patient(landing: Path, seed: int, patient: SyntheticPatient) -> LandedSmear:
     """Write the smear of a patient of the leukaemia cohort, of the day of the first specimen."""
-    # Chronic leukaemia matures; the acute ones fill the marrow with blasts.
-    mix = "donor" if patient.picture.key.startswith("cml") else "aml"
+    # Acute leukaemias fill the marrow with blasts; the cells of chronic ones mature.
+    mix = _CHRONIC.get(patient.picture.key, "aml")
     case = Case(patient.index, patient.patient_id, mix, patient.site.name)
     smear = write_case(landing, seed, case, patient.index_date, fields=_FIELDS, size_um=_SIZE_UM)
     if patient.index % _BLURRED_EVERY:

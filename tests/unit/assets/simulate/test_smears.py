@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from assets.landing.samplesheet import read_samplesheet
+from assets.simulate.landing_zone import simulate
 from assets.simulate.smears.cohort import CLASSES, EXTERNAL_SITE, draw_cases, write_cohort
 from assets.simulate.smears.field import CYTOPLASM, NUCLEUS, draw_field
 from assets.simulate.smears.looks import LOOKS
@@ -53,3 +55,17 @@ def test_draw_field__nuclei_are_darker_than_cytoplasm_and_that_than_glass(site):
     green = drawn.pixels[..., 1].astype(float)
     nucleus, cytoplasm, rest = (green[drawn.mask == v].mean() for v in (NUCLEUS, CYTOPLASM, 0))
     assert nucleus < cytoplasm - 30 < rest - 60
+
+
+def test_simulate__gives_some_patients_of_the_cohort_a_smear(tmp_path):
+    """The rows would be refused, or nobody would know what was planted, blurred fields included."""
+    simulate(tmp_path, patients=4, seed=1, smears=2)
+    truth = json.loads((tmp_path / "truth.json").read_text())["by_patient"]
+    planted = {patient: about["smear"] for patient, about in truth.items() if about["smear"]}
+    sheet = read_samplesheet(str(tmp_path)).filter(modality="smear")
+    assert sheet["patient_id"].to_list() == [*planted]
+    assert sheet["pixel_size_um"].to_list() == [p["pixel_size_um"] for p in planted.values()]
+    for patient, about in planted.items():
+        assert [p.name for p in sorted((tmp_path / about["path"]).iterdir())] == about["fields"]
+        assert (tmp_path / "truth" / patient / "cells.json").exists()
+    assert [about["blurred"] for about in planted.values()] == [["field-04.png"], []]
