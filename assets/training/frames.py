@@ -1,19 +1,19 @@
 """Training frames: the join of a study as of a time, named by its content, built again at will.
 
-    population -> pull (point-in-time join) -> guards -> frame.parquet + frame.json + dictionaries
+    population -> pull (point-in-time join) -> implausible values -> guards -> empty columns dropped
+    -> frame.parquet + frame.json + dictionaries
 
 The id is a hash over entity rows, table versions, view definitions, study and code: the same data
-and the same code give the same id and the same bytes. How the join is done is the feature store's
+and the same code give the same id and the same bytes. A frame is built again from what its sidecar
+says, and held against the hash of its content there. How the join is done is the feature store's
 business; it arrives here as a function.
 """
 
 import json
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,8 @@ from assets.training.sidecar import (
     read_sidecar,
     recorded_study,
 )
-from ml.frames.frame import SITES, FrameColumn
+from ml.frames.frame import KEY_COLUMNS, SITES, FrameColumn
+from ml.frames.implausible import Implausible, judge_values
 from ml.frames.leakage import refuse_label_columns, refuse_late_columns, refuse_mixed, verdict
 from ml.study.definition import Study
 from oncoframe import ledger
@@ -112,25 +113,26 @@ class FrameBuilder:
             If there is no such frame, or today's views or code would give another one.
         """
         sidecar = read_sidecar(self.folder, frame_id)
-        study = recorded_study(sidecar)
+        study, versions = recorded_study(sidecar), sidecar["versions"]
         contracts = self._contracts(tuple(sidecar["modalities"]))
         as_of = datetime.fromisoformat(sidecar["as_of"])
-        with tempfile.TemporaryDirectory() as scratch:
-            again = FrameBuilder(self.lake, Path(scratch), self.contracts, self.pull)
-            rebuilt = again._build(
-                study, contracts, sidecar["versions"], as_of,
-                everyone=sidecar.get("everyone", False), definition=sidecar["study_definition"],
-            )  # fmt: skip
-            if rebuilt["frame_id"] != frame_id:
-                raise StudyError(
-                    "today's views or code give another frame",
-                    where=f"frame {frame_id}",
-                    expected=f"view definitions {sidecar['views_sha256'][:12]}",
-                    got=rebuilt["views_sha256"][:12],
-                    hint=OTHER_VERSION,
-                )
-            kept = Path(tempfile.mkdtemp(prefix=f"{frame_id}-"))
-            return Path(shutil.copytree(again.folder / frame_id, kept, dirs_exist_ok=True))
+        everyone = sidecar.get("everyone", False)
+        population = self._population(study, contracts, versions, as_of, everyone=everyone)
+        joined, _ = self._join(population, study, contracts, versions, as_of)
+        # Views gain columns, and which ones are empty depends on the version that built the frame.
+        served = [name for name in joined.columns if name in {*KEY_COLUMNS, *sidecar["columns"]}]
+        frame = joined.select(served)
+        if content_hash(frame) != sidecar["content_sha256"]:
+            raise StudyError(
+                "today's views or code give another frame",
+                where=f"frame {frame_id}",
+                expected=f"content {sidecar['content_sha256'][:12]}",
+                got=content_hash(frame)[:12],
+                hint=OTHER_VERSION,
+            )
+        folder = Path(tempfile.mkdtemp(prefix=f"{frame_id}-"))
+        self._fill(folder, frame, population.sites, sidecar, contracts)
+        return folder
 
     def _build(
         self,
@@ -140,19 +142,11 @@ class FrameBuilder:
         as_of: datetime,
         *,
         everyone: bool,
-        definition: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        # A frame keeps its definition as it was recorded: settings that came later are not of it.
-        definition = definition or study.model_dump(mode="json")
-        population = select_population(
-            self.lake, study, known_by=as_of, versions=versions, everyone=everyone
-        )
-        how = partial(how_measured, self.lake, contracts, study, known_by=as_of, versions=versions)
-        if everyone:
-            population = without_odd_ones(population, how(population.members), study)
+        population = self._population(study, contracts, versions, as_of, everyone=everyone)
         views = sha256(repr(contracts).encode()).hexdigest()
         identity = {
-            "study": definition,
+            "study": study.model_dump(mode="json"),
             "as_of": as_of.isoformat(),
             "entities": content_hash(population.members),
             "versions": versions,
@@ -163,14 +157,16 @@ class FrameBuilder:
         frame_id = sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:_ID_DIGITS]
         if (self.folder / frame_id / SIDECAR).exists():
             return read_sidecar(self.folder, frame_id)
-        entities = population.members.select(
-            "patient_id",
-            event_timestamp="index_timestamp",
-            known_by=pl.lit(as_of).cast(pl.Datetime("us", "UTC")),
+        measured = how_measured(
+            self.lake, contracts, study, population.members, known_by=as_of, versions=versions
         )
+        same = refuse_mixed(measured, study.guards.same, where=f"study {study.name}")
+        joined, implausible = self._join(population, study, contracts, versions, as_of)
         columns = frame_columns(contracts)
-        same = refuse_mixed(how(population.members), study.guards.same, where=f"study {study.name}")
-        frame = _assemble(population, self.pull(entities, versions), columns)
+        guards = _guarded(joined, study, columns, same, everyone=everyone)
+        # A frame to score keeps what is empty today: that a column went empty is drift.
+        empty = [] if everyone else _empty(joined, columns)
+        frame = joined.drop(empty)
         sidecar = {
             "frame_id": frame_id,
             "study": study.name,
@@ -180,22 +176,68 @@ class FrameBuilder:
             "label_version": study.label.version,
             "modalities": [contract.modality for contract in contracts],
             "rows": len(frame),
-            "columns": columns,
+            "columns": {name: about for name, about in columns.items() if name not in empty},
+            "empty_columns": {name: columns[name] for name in empty},
             "performed_share": {
                 about["modality"]: frame[name].mean()
                 for name, about in columns.items()
                 if about["kind"] == "performed"
             },
             "excluded": _excluded(population),
-            "guards": _guarded(frame, study, columns, same, everyone=everyone),
+            "guards": {**guards, "implausible": [asdict(one) for one in implausible]},
             "everyone": everyone,
             "versions": versions,
             "views_sha256": views,
             "content_sha256": content_hash(frame),
             "code_version": CODE_VERSION,
         }
-        self._write(frame, population.sites, sidecar, contracts, versions)
+        self._write(frame, population.sites, sidecar, contracts)
         return sidecar
+
+    def _population(
+        self,
+        study: Study,
+        contracts: Sequence[Contract],
+        versions: dict[str, int | None],
+        as_of: datetime,
+        *,
+        everyone: bool,
+    ) -> Population:
+        population = select_population(
+            self.lake, study, known_by=as_of, versions=versions, everyone=everyone
+        )
+        if not everyone:
+            return population
+        measured = how_measured(
+            self.lake, contracts, study, population.members, known_by=as_of, versions=versions
+        )
+        return without_odd_ones(population, measured, study)
+
+    def _join(
+        self,
+        population: Population,
+        study: Study,
+        contracts: Sequence[Contract],
+        versions: dict[str, int | None],
+        as_of: datetime,
+    ) -> tuple[pl.DataFrame, list[Implausible]]:
+        """Every column of the views, and the implausible values, nulled if the study says so."""
+        entities = population.members.select(
+            "patient_id",
+            event_timestamp="index_timestamp",
+            known_by=pl.lit(as_of).cast(pl.Datetime("us", "UTC")),
+        )
+        columns = frame_columns(contracts)
+        rows = _assemble(population, self.pull(entities, versions), columns)
+        return judge_values(
+            rows,
+            {name: FrameColumn.model_validate(about) for name, about in columns.items()},
+            {axis: self._dictionary(axis, versions)["name"] for axis in _axes(contracts)},
+            nulled=study.guards.implausible == "nulled",
+        )
+
+    def _dictionary(self, axis: str, versions: dict[str, int | None]) -> pl.DataFrame:
+        return self.lake.dictionary(axis, version=versions[dictionary_table(axis)])
 
     def _write(
         self,
@@ -203,20 +245,29 @@ class FrameBuilder:
         sites: pl.DataFrame,
         sidecar: dict[str, Any],
         contracts: Sequence[Contract],
-        versions: dict[str, int | None],
     ) -> None:
         """Write the folder under another name first: a frame is there as a whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.folder) as scratch:
             made = Path(scratch) / sidecar["frame_id"]
             made.mkdir()
-            frame.write_parquet(made / FRAME, compression="zstd", statistics=False)
-            sites.write_parquet(made / SITES)
-            for axis in _axes(contracts):
-                dictionary = self.lake.dictionary(axis, version=versions[dictionary_table(axis)])
-                dictionary.write_parquet(made / f"{dictionary_table(axis)}.parquet")
-            (made / SIDECAR).write_text(json.dumps(sidecar, indent=2, sort_keys=True))
+            self._fill(made, frame, sites, sidecar, contracts)
             made.rename(self.folder / sidecar["frame_id"])
+
+    def _fill(
+        self,
+        folder: Path,
+        frame: pl.DataFrame,
+        sites: pl.DataFrame,
+        sidecar: dict[str, Any],
+        contracts: Sequence[Contract],
+    ) -> None:
+        frame.write_parquet(folder / FRAME, compression="zstd", statistics=False)
+        sites.write_parquet(folder / SITES)
+        for axis in _axes(contracts):
+            dictionary = self._dictionary(axis, sidecar["versions"])
+            dictionary.write_parquet(folder / f"{dictionary_table(axis)}.parquet")
+        (folder / SIDECAR).write_text(json.dumps(sidecar, indent=2, sort_keys=True))
 
     def _contracts(self, modalities: tuple[str, ...] | None) -> list[Contract]:
         known = [contract.modality for contract in self.contracts]
@@ -279,6 +330,11 @@ def _guarded(
     refuse_label_columns(frame, about, label_name=study.label.name, where=where)
     seen = {name: column for name, column in about.items() if name not in study.features.exclude}
     return verdict(frame, seen, study.guards, same)
+
+
+def _empty(rows: pl.DataFrame, columns: dict[str, dict[str, Any]]) -> list[str]:
+    """Columns of which no patient has a value; they would tell a reader of findings nobody has."""
+    return [name for name in columns if rows[name].null_count() == len(rows)]
 
 
 def _excluded(population: Population) -> dict[str, list[str]]:

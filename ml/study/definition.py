@@ -115,6 +115,9 @@ class Guards(Declaration):
         suspected leakage.
     suspect_min_patients
         Classes with fewer patients are not asked for: chance alone separates a handful.
+    implausible
+        What becomes of values that no measurement gives (:mod:`ml.frames.implausible`): ``kept``,
+        or ``nulled``, which is missing to every model. Reported they are either way.
     """
 
     after_index: Literal["refuse"] = "refuse"
@@ -123,6 +126,7 @@ class Guards(Declaration):
     same: tuple[Identifier, ...] = ("reference_build", "expression_unit", "settings_version")
     suspect_auc: Annotated[float, Field(gt=0.5, le=1)] = 0.95
     suspect_min_patients: Annotated[int, Field(ge=2)] = 10
+    implausible: Literal["kept", "nulled"] = "kept"
 
 
 class Study(Declaration):

@@ -2,13 +2,15 @@
 
 import json
 
+import numpy as np
 import polars as pl
 import pytest
 
 from assets.training.frames import FrameBuilder, FrameRequest
-from assets.training.sidecar import FRAME, read_sidecar
+from assets.training.sidecar import FRAME, SIDECAR, facts, read_sidecar
 from ml.frames.frame import read_frame
 from ml.study.definition import Study
+from ml.training.eligibility import check_frame
 from oncoframe.contracts import Block, Contract, Feature, Known
 from oncoframe.errors import StudyError
 
@@ -153,9 +155,9 @@ def test_build__sidecar_tells_columns_exclusions_and_shares(ward, build):
     assert about["rows"] == 4
     assert about["excluded"] == {"no label": ["nolabel"]}
     assert about["performed_share"] == {"blood": 0.75, "marrow": 0.75}
-    assert about["columns"]["blood__BCR_u3a__u3a_ABL1"] == {
-        "view": "blood", "modality": "blood", "feature": "BCR::ABL1", "unit": "1",
-        "description": "fusion seen", "known": "at_index", "kind": "scalar",
+    assert about["columns"]["blood__count"] == {
+        "view": "blood", "modality": "blood", "feature": "count", "unit": "1",
+        "description": "cells", "known": "at_index", "kind": "scalar",
     }  # fmt: skip
     assert about["columns"]["blood__profile"]["fill"] is None
     assert about["guards"]["same"]["expression_unit"] == "counts"
@@ -228,14 +230,83 @@ def test_read_sidecar__names_the_frames_that_are_there(build, builder):
         read_sidecar(builder.folder, "nothing")
 
 
-def test_rebuild__says_that_other_views_give_another_frame(ward, build, builder):
+def test_build__leaves_out_columns_of_which_nobody_has_a_value(ward, build, builder):
+    """A cohort of lung cancers has no blasts: such columns read like findings that nobody has."""
+    about = build()
+    fusion = "blood__BCR_u3a__u3a_ABL1"
+    assert list(about["empty_columns"]) == [fusion]
+    assert fusion not in about["columns"]
+    assert fusion not in read_frame(builder.folder / about["frame_id"]).rows.columns
+    # That a column went empty is drift, which only a frame to score can show.
+    assert fusion in build(everyone=True)["columns"]
+
+    ward.measure(BLOOD, "P0", created=1, profile=[1.0, 0.0], BCR_u3a__u3a_ABL1=False)
+    assert build()["empty_columns"] == {}
+
+
+def test_check_frame__knows_empty_columns_that_the_study_excludes(ward, builder):
+    """A typing error in an exclusion is refused; a column that is empty here is none."""
+    exclude = {"blood__BCR_u3a__u3a_ABL1": "tells the class", "blood__cuont": "misspelt"}
+    study = ward.study(features={"service": "toy", "exclude": exclude})
+    frame = read_frame(builder.folder / builder.build(FrameRequest(study))["frame_id"])
+
+    with pytest.raises(StudyError, match="columns that the frame does not have; got blood__cuont"):
+        check_frame(frame, study)
+
+
+@pytest.mark.parametrize("choice", ["kept", "nulled"])
+def test_build__says_what_is_implausible(ward, build, builder, choice):
+    """A gene at 295,000,030 FPKM is a defect of the table; whether a model sees it is declared."""
+    for number in range(4, 24):
+        ward.admit(f"P{number}", "AML" if number % 2 else "ALL")
+        wrong = number == 9
+        profile = [2.0, 295_000_030.0 if wrong else 14.0 + number]
+        ward.measure(BLOOD, f"P{number}", count=10**9 if wrong else number, profile=profile)
+
+    about = build(guards={"implausible": choice})
+
+    told = {row["column"]: row for row in about["guards"]["implausible"]}
+    assert set(told) == {"blood__count", "blood__profile[NPM1]"}
+    gene = told["blood__profile[NPM1]"]
+    assert (gene["values"], gene["farthest"]) == (1, pytest.approx(295_000_030.0))
+    assert (
+        "implausible, " + choice + ": blood__count, median 13",
+        "1 as far as 1,000,000,000",
+    ) in (facts(about))
+    rows = read_frame(builder.folder / about["frame_id"]).rows.filter(patient_id="P9")
+    assert rows["blood__count"].item() == (10**9 if choice == "kept" else None)
+    first, second = rows["blood__profile"].item()
+    assert first == 2.0
+    assert np.isnan(second) == (choice == "nulled")
+
+
+def test_rebuild__needs_no_column_that_views_gained_since(ward, build, builder):
+    """A new question to the clinic would cost every older model its frame."""
+    frame_id = build()["frame_id"]
+    more = (Feature("weight_kg", pl.Float64(), "kg", "asked since"), *BLOOD.features)
+    grown = (Contract("blood", "blood", "Blood.", "2", more, BLOOD.blocks), MARROW)
+    pull = plain_pull(ward.lake, grown)
+
+    folder = FrameBuilder(ward.lake, builder.folder, grown, pull).rebuild(frame_id)
+
+    before = builder.folder / frame_id
+    assert (folder / FRAME).read_bytes() == (before / FRAME).read_bytes()
+    assert (folder / SIDECAR).read_bytes() == (before / SIDECAR).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "features",
+    [BLOOD.features[2:], (Feature("count", pl.Float64(), "1", "cells"),)],
+    ids=["gone", "other type"],
+)
+def test_rebuild__says_that_other_views_give_another_frame(ward, build, builder, features):
     """Silently other columns under the old id."""
     frame_id = build()["frame_id"]
-    other = Contract("blood", "blood", "Blood, read anew.", "2", BLOOD.features, BLOOD.blocks)
-    changed = FrameBuilder(ward.lake, builder.folder, (other, MARROW), builder.pull)
+    others = (Contract("blood", "blood", "Blood.", "2", features, BLOOD.blocks), MARROW)
+    pull = plain_pull(ward.lake, others)
 
     with pytest.raises(StudyError, match="today's views or code give another frame"):
-        changed.rebuild(frame_id)
+        FrameBuilder(ward.lake, builder.folder, others, pull).rebuild(frame_id)
 
 
 def test_rebuild__outlives_a_setting_that_studies_got_later(build, builder, monkeypatch):
