@@ -184,6 +184,10 @@ class FrameBuilder:
                 if about["kind"] == "performed"
             },
             "excluded": _excluded(population),
+            "unread": {
+                modality: who["patient_id"].to_list()
+                for (modality,), who in population.unread.group_by("modality", maintain_order=True)
+            },
             "guards": {**guards, "implausible": [asdict(one) for one in implausible]},
             "everyone": everyone,
             "versions": versions,
@@ -229,6 +233,7 @@ class FrameBuilder:
         )
         columns = frame_columns(contracts)
         rows = _assemble(population, self.pull(entities, versions), columns)
+        rows = _without_unread(rows, population.unread, columns)
         return judge_values(
             rows,
             {name: FrameColumn.model_validate(about) for name, about in columns.items()},
@@ -310,6 +315,23 @@ def _assemble(
     performed = [name for name, about in columns.items() if about["kind"] == "performed"]
     features = pulled.select(list(columns)).with_columns(pl.col(performed).fill_null(value=False))
     return pl.concat([population.members, features], how="horizontal")
+
+
+def _without_unread(
+    rows: pl.DataFrame, unread: pl.DataFrame, columns: dict[str, dict[str, Any]]
+) -> pl.DataFrame:
+    """Rows without values of assays whose file cannot be read now, though an older one could."""
+    for (modality,), who in unread.group_by("modality", maintain_order=True):
+        unreadable = pl.col("patient_id").is_in(who["patient_id"].implode())
+        rows = rows.with_columns(
+            pl.when(~unreadable)
+            .then(pl.col(name))
+            .otherwise(pl.lit(False if about["kind"] == "performed" else None))
+            .alias(name)
+            for name, about in columns.items()
+            if about["modality"] == modality
+        )
+    return rows
 
 
 def _guarded(

@@ -77,6 +77,8 @@ def facts(about: Mapping[str, Any]) -> list[tuple[str, str]]:
         lines.append((f"{modality} performed", f"{share:.0%}"))
     for why, patients in about["excluded"].items():
         lines.append((f"left out: {why}", str(len(patients))))
+    for modality, patients in about.get("unread", {}).items():
+        lines.append((f"{modality} could not be read, taken as missing", str(len(patients))))
     for suspect in about.get("guards", {}).get("suspected_leakage", []):
         told = f"suspected leakage: {suspect['column']} tells {suspect['label']} (AUC)"
         lines.append((told, f"{suspect['auc']:.3f}"))

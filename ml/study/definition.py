@@ -61,9 +61,14 @@ class Population(Declaration):
     ----------
     require_consent
         Leave out patients without consent.
+    unreadable
+        What becomes of a patient with a file that could not be read: ``exclude``, or ``missing``,
+        which leaves the patient in, as one without that assay. Biomarkers are those of the files
+        that were read.
     """
 
     require_consent: bool = True
+    unreadable: Literal["exclude", "missing"] = "exclude"
 
 
 class Clocks(Declaration):

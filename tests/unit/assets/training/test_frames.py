@@ -13,6 +13,7 @@ from ml.study.definition import Study
 from ml.training.eligibility import check_frame
 from oncoframe.contracts import Block, Contract, Feature, Known
 from oncoframe.errors import StudyError
+from oncoframe.ledger import Outcome
 
 BLOOD = Contract(
     table="blood",
@@ -361,3 +362,24 @@ def test_build__of_everyone_takes_the_more_frequent_way(ward, build):
 
     found = build(everyone=True)["excluded"]
     assert found == {"measured with another expression_unit": ["P0", "P1", "P2"]}
+
+
+@pytest.mark.parametrize("choice", ["exclude", "missing"])
+def test_build__does_with_an_unreadable_file_what_the_study_says(ward, build, builder, choice):
+    """The file was replaced by a broken one: the value of the old one is not true any more."""
+    ward.admit("P4", "ALL")
+    ward.attempt("P1", "blood", Outcome.QUARANTINED)
+
+    about = build(population={"unreadable": choice})
+    rows = read_frame(builder.folder / about["frame_id"]).rows.filter(patient_id="P1")
+
+    if choice == "exclude":
+        assert about["excluded"] == {"a file of the patient is in quarantine": ["P1"]}
+        assert (len(rows), about["unread"]) == (0, {})
+        return
+    assert (about["excluded"], about["unread"]) == ({}, {"blood": ["P1"]})
+    assert ("blood could not be read, taken as missing", "1") in facts(about)
+    assert rows["blood__blood_performed"].item() is False
+    assert rows["blood__count"].item() is None
+    assert rows["blood__profile"].item() is None
+    assert rows["marrow__marrow_performed"].item()
