@@ -89,7 +89,7 @@ def found_in(values: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, list
     for first in range(0, values.shape[1], _AT_ONCE):
         part = slice(first, first + _AT_ONCE)
         mask[:, part] = implausible(values[:, part].astype(np.float64))
-    for at in np.flatnonzero(mask.any(axis=0)):
+    for at in np.flatnonzero(mask.any(axis=0)).tolist():
         median = float(np.nanmedian(values[:, at]))
         odd = values[mask[:, at], at]
         farthest = float(odd[np.abs(odd - median).argmax()])

@@ -20,6 +20,8 @@ import matplotlib as mpl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
+from ml.report.glossary import Glossary
+
 #: What stands where a number is not known.
 NONE = "\N{EN DASH}"
 #: A figure is the same file on every run: no random ids in it.
@@ -46,9 +48,16 @@ class Text:
 
 @dataclass(frozen=True)
 class FactList:
-    """Names and values."""
+    """Names and values.
+
+    Parameters
+    ----------
+    wide
+        Values are sentences: one below the other, not in two columns.
+    """
 
     rows: tuple[tuple[str, str], ...]
+    wide: bool = False
     block: str = field(default="facts", init=False)
 
 
@@ -112,7 +121,40 @@ class Gallery:
     block: str = field(default="gallery", init=False)
 
 
-Block = Text | FactList | Table | Picture | Gallery
+@dataclass(frozen=True)
+class Details:
+    """Text that a reader unfolds; printed, it is open.
+
+    Parameters
+    ----------
+    summary
+        What is inside, seen always.
+    """
+
+    summary: str
+    text: str
+    block: str = field(default="details", init=False)
+
+
+Block = Text | FactList | Table | Picture | Gallery | Details
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A large number at the top of a page.
+
+    Parameters
+    ----------
+    name, value, small
+        What it is, the number, and what belongs to it.
+    verdict
+        What the number is not shown to be, such as better than doing nothing.
+    """
+
+    name: str
+    value: str
+    small: str
+    verdict: str = ""
 
 
 @dataclass(frozen=True)
@@ -204,7 +246,7 @@ class Page:
     header
         What it is about, in names and values.
     headline
-        Large numbers at the top: name, value, small print.
+        Large numbers at the top.
     warnings
         Below the header.
     sections
@@ -215,7 +257,7 @@ class Page:
     heading: str
     subheading: str
     header: FactList
-    headline: tuple[tuple[str, str, str], ...]
+    headline: tuple[Tile, ...]
     warnings: tuple[str, ...]
     sections: tuple[Section, ...]
 
@@ -223,7 +265,11 @@ class Page:
 def render(page: Page) -> str:
     """HTML of a page."""
     style = files("ml.report").joinpath("templates/page.css").read_text(encoding="utf-8")
-    return _templates().get_template("page.html.jinja").render(page=page, style=style)
+    return (
+        _templates()
+        .get_template("page.html.jinja")
+        .render(page=page, style=style, glossary=Glossary())
+    )
 
 
 def present(sections: Sequence[Section | None]) -> tuple[Section, ...]:

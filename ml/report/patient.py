@@ -21,6 +21,7 @@ from ml.report.blocks import (
     Section,
     Table,
     Text,
+    Tile,
     number,
     percent,
     render,
@@ -101,9 +102,9 @@ def patient_page(
             )
         ),
         headline=(
-            ("Most probable class", best, f"probability {percent(case.answer.of(best), 1)}"),
-            ("Prediction set", "abstained" if case.answer.abstained else "answered",
-             f"{len(sets)} of {len(case.answer.classes)} classes in the set"),
+            Tile("Most probable class", best, f"probability {percent(case.answer.of(best), 1)}"),
+            Tile("Prediction set", "abstained" if case.answer.abstained else "answered",
+                 f"{len(sets)} of {len(case.answer.classes)} classes in the set"),
         ),
         warnings=tuple(warnings(training, case, dictionary)),
         sections=(

@@ -7,7 +7,7 @@ Only declarations: how a frame is joined is in ``assets/training``, how a recipe
 """
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 import yaml
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
@@ -28,6 +28,11 @@ from oncoframe.modalities import MODULES
 
 STUDIES_DIR = Path(__file__).parent.parent / "studies"
 
+#: Languages that a page can call its classes in; its sentences are English.
+Language = Literal["en", "de"]
+#: The same in one or in several languages.
+Said = Sentence | dict[Language, Sentence]
+
 
 class Label(Declaration):
     """What is predicted.
@@ -45,6 +50,9 @@ class Label(Declaration):
     kind
         ``class``, or ``survival``: a time in days, with ``+`` behind it where the patient was
         alive then and nothing later is known.
+    words
+        Class -> what it is called for people, in English or by language (``dead: {en: died within
+        two years, de: innerhalb von zwei Jahren verstorben}``); itself unless told.
     """
 
     name: Identifier
@@ -52,6 +60,24 @@ class Label(Declaration):
     kind: Literal["class", "survival"] = "class"
     min_patients_per_class: PositiveInt
     exclude: dict[Sentence, Sentence] = Field(default={})
+    words: dict[Sentence, Said] = Field(default={})
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> Self:
+        for language in get_args(Language):
+            called = list(self.called(language).values())
+            twice = sorted({words for words in called if called.count(words) > 1})
+            if twice:
+                msg = f"two classes are called {twice[0]}"
+                raise ValueError(msg)
+        return self
+
+    def called(self, language: Language = "en") -> dict[str, str]:
+        """Class -> what it is called in a language, or else in English, or as it is."""
+        return {
+            name: said if isinstance(said, str) else said.get(language, said.get("en", name))
+            for name, said in self.words.items()
+        }
 
 
 class Population(Declaration):
@@ -78,6 +104,8 @@ class Clocks(Declaration):
     ----------
     index
         The event in the life of a patient from which the prediction is made, in words.
+    dates
+        What the dates are where they are not those of the calendar (shifted by the publisher).
     happened
         ``until_index``: event_timestamp <= the patient's index time.
     known
@@ -85,6 +113,7 @@ class Clocks(Declaration):
     """
 
     index: Sentence
+    dates: Sentence | None = None
     happened: Literal["until_index"] = "until_index"
     known: Literal["until_as_of"] = "until_as_of"
 
