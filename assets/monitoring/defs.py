@@ -264,7 +264,7 @@ def _implausible(lake: Lake, contract: Contract) -> list[Implausible]:
     _, found = judge_values(
         rows.select(pl.col(Column.parse(name).name).alias(name) for name in columns),
         columns,
-        {axis: lake.dictionary(axis)["name"] for axis in axes},
+        {axis: lake.dictionary(axis)["name"].to_list() for axis in axes},
     )
     return found
 

@@ -237,7 +237,7 @@ class FrameBuilder:
         return judge_values(
             rows,
             {name: FrameColumn.model_validate(about) for name, about in columns.items()},
-            {axis: self._dictionary(axis, versions)["name"] for axis in _axes(contracts)},
+            {axis: self._dictionary(axis, versions)["name"].to_list() for axis in _axes(contracts)},
             nulled=study.guards.implausible == "nulled",
         )
 

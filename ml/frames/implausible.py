@@ -128,7 +128,7 @@ def judge_values(
                 known = ~pl.Series(mask[:, 0])
                 replaced.append(rows.select(pl.when(known).then(pl.col(name)).alias(name))[name])
         elif about.kind == "block" and about.axis is not None:
-            names = Column.of_safe(name).at(list(dictionaries[about.axis]))
+            names = Column.of_safe(name).at(dictionaries[about.axis])
             fill = np.nan if about.fill is None else about.fill
             mask, odd = found_in(vector_matrix(column, len(names), fill=fill), names)
             if odd:

@@ -26,7 +26,9 @@ _NO_CLASSES = frozenset(
 _STUDY = "study.json"
 
 
-def in_words(training: StoredTraining, scratch: Path, language: Language = "en") -> StoredTraining:
+def with_class_words(
+    training: StoredTraining, scratch: Path, language: Language = "en"
+) -> StoredTraining:
     """A training whose files call the classes as its study does.
 
     Parameters

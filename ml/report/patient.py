@@ -8,6 +8,7 @@ for by the models of the cross-validation that never saw the patient, any other 
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import polars as pl
 
@@ -28,10 +29,12 @@ from ml.report.blocks import (
     signed,
     whole,
 )
+from ml.report.classes import with_class_words
 from ml.report.patient_facts import Case, CaseReason, open_case
 from ml.report.reasons import force_picture
 from ml.report.study import frame_dictionary, frame_sidecar
 from ml.report.words import Dictionary, Evidence
+from ml.study.definition import Language
 from ml.training.stored import StoredTraining, read_table
 from oncoframe.facts import in_words
 
@@ -48,6 +51,7 @@ def patient_report(
     *,
     evidence: Mapping[str, Evidence] | None = None,
     files: pl.DataFrame | None = None,
+    language: Language = "en",
 ) -> str:
     """Page of one patient, as HTML.
 
@@ -63,6 +67,8 @@ def patient_report(
         Id of a biomarker -> what it is and who says so.
     files
         Facts of the patient's files, with the columns of :data:`oncoframe.facts.SCHEMA`.
+    language
+        That classes are called in.
 
     Raises
     ------
@@ -71,8 +77,10 @@ def patient_report(
     """
     sidecar, frame = frame_sidecar(frame_dir), read_frame(frame_dir)
     dictionary = frame_dictionary(sidecar, frame.rows.schema, evidence)
-    case = open_case(training, frame, patient_id, sidecar.get("excluded", {}))
-    return render(patient_page(training, case, dictionary, files))
+    with TemporaryDirectory() as scratch:
+        said = with_class_words(training, Path(scratch), language)
+        case = open_case(said, frame, patient_id, sidecar.get("excluded", {}))
+        return render(patient_page(said, case, dictionary, files))
 
 
 def patient_page(
@@ -236,12 +244,25 @@ def _reason_section(training: StoredTraining, case: Case, dictionary: Dictionary
         if own.height:
             blocks.append(
                 force_picture(
-                    own, dictionary,
+                    _as_stored(own, case), dictionary,
                     caption=f"Cross-validation: what adds to the log-odds of {case.answer.best}, "
-                    "by a model that never saw the patient.",
+                    "by a model that never saw the patient. Values are those of the stored model: "
+                    "the model of the fold learned from fewer patients, and steps that are fitted "
+                    "over patients, such as the normalisation of expression, gave it values that "
+                    "differ a little.",
                 )
             )  # fmt: skip
     return Section("reasons", title, tuple(blocks))
+
+
+def _as_stored(own: pl.DataFrame, case: Case) -> pl.DataFrame:
+    """Rows of a patient with the values of the stored model, where it knows the feature."""
+    known = pl.DataFrame(
+        {"feature": list(case.values), "stored": list(case.values.values())},
+        schema={"feature": pl.String, "stored": pl.Float32},
+    )
+    joined = own.join(known, on="feature", how="left", maintain_order="left")
+    return joined.with_columns(value=pl.coalesce("stored", "value")).drop("stored")
 
 
 def _reason_row(reason: CaseReason, dictionary: Dictionary) -> tuple[str, ...]:

@@ -134,6 +134,7 @@ def _one_patient(
 
 def force_picture(own: pl.DataFrame, dictionary: Dictionary, *, caption: str) -> Picture:
     """Force plot of the rows of one patient and class."""
+    own = _spelled(own)
     base = float(own.filter(feature=BASE)["shap"].sum())
     parts = [
         (REST if f == OTHERS else _with_value(f, value, dictionary), float(added))
@@ -147,6 +148,18 @@ def force_picture(own: pl.DataFrame, dictionary: Dictionary, *, caption: str) ->
         alt=f"Force plot: contributions lead from the base value {base:.2f} to {total:.2f}.",
         caption=caption,
     )
+
+
+def _spelled(own: pl.DataFrame) -> pl.DataFrame:
+    """Rows in which a text column is called ``<column>_<category>``, and has the value 1."""
+    if "category" not in own.columns:
+        return own  # stored by a version that had a row per category
+    is_text = pl.col("category").is_not_null()
+    return own.with_columns(
+        feature=pl.when(is_text).then(pl.format("{}_{}", "feature", "category"))
+        .otherwise("feature"),
+        value=pl.when(is_text).then(1.0).otherwise("value"),
+    )  # fmt: skip
 
 
 def _with_value(feature: str, value: float | None, dictionary: Dictionary) -> str:

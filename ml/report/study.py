@@ -14,7 +14,7 @@ import polars as pl
 from ml.frames.frame import SITES
 from ml.promotion.criteria import Condition
 from ml.report.blocks import FactList, Page, Section, Table, Text, number, present, render
-from ml.report.classes import in_words
+from ml.report.classes import with_class_words
 from ml.report.cohort import cohort_section, subgroup_section, suspects
 from ml.report.facts import facts
 from ml.report.glance import glance_section, released
@@ -67,7 +67,7 @@ def study_report(
         If the frame or a file of the training is not there.
     """
     with TemporaryDirectory() as scratch:
-        said = in_words(training, Path(scratch), language)
+        said = with_class_words(training, Path(scratch), language)
         return render(study_page(said, frame_dir, evidence=evidence, gate=gate))
 
 

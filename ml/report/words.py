@@ -16,6 +16,20 @@ from oncoframe.columns import Column
 from oncoframe.names import decode
 
 _TITLE_LETTERS = 56
+#: Units of the dictionary, for one and for several.
+_UNITS = {
+    "a": ("year", "years"),
+    "d": ("day", "days"),
+    "bit": ("bit", "bits"),
+    "fpkm": ("FPKM", "FPKM"),
+    "tpm": ("TPM", "TPM"),
+    "counts": ("read", "reads"),
+    "log2": ("log2", "log2"),
+    "10^9/L": ("billion per litre", "billion per litre"),
+    "mm^2": ("mm\N{SUPERSCRIPT TWO}", "mm\N{SUPERSCRIPT TWO}"),
+    "mm^3": ("mm\N{SUPERSCRIPT THREE}", "mm\N{SUPERSCRIPT THREE}"),
+    "HU^2": ("HU\N{SUPERSCRIPT TWO}", "HU\N{SUPERSCRIPT TWO}"),
+}
 #: Categories as the encoder of a recipe calls them.
 _CATEGORIES = {"infrequent_sklearn": "another value", "None": "not known", "nan": "not known"}
 
@@ -77,7 +91,10 @@ class Words:
             yes, no = ("yes", "no") if self.category or self.is_assay else ("present", "absent")
             return yes if value else no
         text = f"{value:.4g}"
-        return text if self.unit in {"", "1"} else f"{text} {self.unit}"
+        if self.unit in {"", "1"}:
+            return text
+        one, several = _UNITS.get(self.unit, (self.unit, self.unit))
+        return f"{text} {one if value == 1 else several}"
 
 
 class Dictionary:

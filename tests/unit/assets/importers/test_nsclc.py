@@ -139,4 +139,8 @@ def test_import_nsclc__takes_the_public_download(real_data, tmp_path):
     assert (summary.patients, summary.with_expression, summary.genes) == (211, 130, 140)
     assert (summary.expression_without_patient, summary.without_index_date) == (0, 0)
     assert sum(summary.two_year_survival.values()) == 180
+    assert summary.implausible == {
+        "MIB1": "1, as far as 295,000,030 (median 14.14)",
+        "TRIM13": "1, as far as 80,971.016 (median 5.718)",
+    }
     assert summary.deaths == 63

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from ml.report.blocks import Table, render
+from ml.report.blocks import Table, Tile, render
 from ml.report.patient import patient_page, warnings
 from ml.report.patient_facts import Answer, Case, CaseReason, Unusual
 from ml.report.study import frame_dictionary, frame_sidecar
@@ -68,7 +68,7 @@ def test_patient_page__a_patient_of_the_training_is_answered_for_out_of_fold(
     """The stored model has seen the patient: its own 99.9 % would be self-praise."""
     page = patient_page(kept.training, case, dictionary)
 
-    assert page.headline[0] == ("Most probable class", "APL", "probability 90.0 %")
+    assert page.headline[0] == Tile("Most probable class", "APL", "probability 90.0 %")
     assert tables(page)["answer"].rows[0] == ("APL", "yes", "90.0 %", "99.9 %")
     assert "was among those the stored model was fitted on" in page.warnings[0]
 
