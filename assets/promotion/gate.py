@@ -24,7 +24,7 @@ from ml.registry.trainings import training_of_run
 from ml.registry.versions import copy_to_champion, rollback_aliases, with_alias
 from ml.training.stored import StoredTraining
 from oncoframe.audit import Action, AuditLog, machine_user
-from oncoframe.errors import AuditError, OncoFrameError, PromotionError
+from oncoframe.errors import AuditError, OncoFrameError, PromotionError, StudyError
 
 
 @dataclass(frozen=True)
@@ -131,21 +131,16 @@ def verdict_on(training: StoredTraining, place: Place) -> tuple[Condition, ...]:
 
     For its report: it need not be a candidate. Whether it is the champion already, and whether its
     files are those that were registered, is no quality of the model and left out. A champion that
-    nobody can explain is a condition that fails. Models of times are not released: none.
-
-    Raises
-    ------
-    StudyError
-        If the champion's frame is gone.
+    nobody can explain or open is a condition that fails. Models of times are not released: none.
     """
     if training.study.label.kind != "class":
         return ()
     nobody = Person("", None, place.approvers, "")
     try:
         champion = _explained_champion(training.study.name, place)
-    except (PromotionError, AuditError) as error:
+        evidence = _evidence(training, champion, place, files_hold=True)
+    except (PromotionError, AuditError, StudyError) as error:
         return (Condition("champion", False, str(error)),)
-    evidence = _evidence(training, champion, place, files_hold=True)
     left_out = {"candidate", *(condition.name for condition in judge_person(nobody))}
     found = judge(evidence, nobody, training.study.promotion)
     return tuple(condition for condition in found if condition.name not in left_out)

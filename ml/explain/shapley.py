@@ -248,10 +248,10 @@ def _patients(
                     "class": [str(label)] * (n * (len(names) + 2)),
                     "feature": np.tile(np.array([*names, OTHERS, BASE], dtype=object), n),
                     "value": value.ravel(),
-                    "category": category.ravel(),
+                    "category": pl.Series(category.ravel().tolist(), dtype=pl.String),
                     "shap": shap.ravel(),
                 },
-                schema_overrides=dict.fromkeys(("patient_id", "feature", "category"), pl.String),
+                schema_overrides={"patient_id": pl.String, "feature": pl.String},
             )
         )
     return pl.concat(tables).with_columns(pl.col("value").fill_nan(None))

@@ -148,8 +148,8 @@ def _empty_columns(frame: Mapping[str, Any]) -> list[Block]:
         of.setdefault(about["modality"], []).append(str(about["feature"]).replace("_", " "))
     return [
         Details(
-            f"{len(names)} columns of {modality_name(modality)} are empty in this cohort and left "
-            "out",
+            f"Empty in this cohort and left out: {len(names)} column{'s'[: len(names) > 1]} of "
+            f"{modality_name(modality)}",
             ", ".join(names),
         )
         for modality, names in sorted(of.items())
@@ -198,11 +198,16 @@ def _implausible(frame: Mapping[str, Any], dictionary: Dictionary) -> list[Block
             ("Column", "Values", "Farthest", "Median of the column"),
             tuple(
                 (dictionary.called(row["column"]), whole(row["values"]),
-                 f"{row['farthest']:,.10g}".replace(",", _THIN), f"{row['median']:.4g}")
+                 _four_digits(row["farthest"]), f"{row['median']:.4g}")
                 for row in rows
             ),
         )
     ]  # fmt: skip
+
+
+def _four_digits(value: float) -> str:
+    """A number that may be huge: 295,000,030 as 295 000 000."""
+    return f"{float(f'{value:.4g}'):,.12g}".replace(",", _THIN)
 
 
 def subgroup_section(training: StoredTraining, model: StoredModel) -> Section:

@@ -138,5 +138,6 @@ def _groups(model: StoredModel) -> str:
     looked = f"of {table.filter(~pl.col('too_few')).height} groups looked at"
     if apart.is_empty():
         return f"No group differs from the others in accuracy, {looked}"
-    named = "; ".join(f"{row['grouping']} {row['group']}" for row in apart.iter_rows(named=True))
-    return f"{named} ({looked})"
+    by_grouping = apart.group_by("grouping", maintain_order=True).agg("group")
+    named = "; ".join(f"{name} ({', '.join(groups)})" for name, groups in by_grouping.iter_rows())
+    return f"{named}, {looked}"

@@ -176,8 +176,10 @@ def _answer_section(case: Case, coverage: float) -> Section:
     rest = 1 - sum(answer.of(name) for name in listed)
     note = (
         f"The set is made to hold the true class for {percent(coverage)} of the patients of each "
-        f"class. {len(order) - len(listed)} more classes share {percent(max(rest, 0), 1)}."
+        "class."
     )
+    if len(order) > len(listed):
+        note += f" {len(order) - len(listed)} more classes share {percent(max(rest, 0), 1)}."
     if both:
         note += " Stored model: has seen this patient and is surer than it should be."
     return Section(
@@ -244,7 +246,7 @@ def _reason_section(training: StoredTraining, case: Case, dictionary: Dictionary
         if own.height:
             blocks.append(
                 force_picture(
-                    _as_stored(own, case), dictionary,
+                    with_stored_values(own, case), dictionary,
                     caption=f"Cross-validation: what adds to the log-odds of {case.answer.best}, "
                     "by a model that never saw the patient. Values are those of the stored model: "
                     "the model of the fold learned from fewer patients, and steps that are fitted "
@@ -255,7 +257,7 @@ def _reason_section(training: StoredTraining, case: Case, dictionary: Dictionary
     return Section("reasons", title, tuple(blocks))
 
 
-def _as_stored(own: pl.DataFrame, case: Case) -> pl.DataFrame:
+def with_stored_values(own: pl.DataFrame, case: Case) -> pl.DataFrame:
     """Rows of a patient with the values of the stored model, where it knows the feature."""
     known = pl.DataFrame(
         {"feature": list(case.values), "stored": list(case.values.values())},
@@ -267,13 +269,15 @@ def _as_stored(own: pl.DataFrame, case: Case) -> pl.DataFrame:
 
 def _reason_row(reason: CaseReason, dictionary: Dictionary) -> tuple[str, ...]:
     words = dictionary.words(reason.feature)
-    value = words.said(reason.value)
+    name, value = words.name, words.said(reason.value)
+    if words.category is not None and reason.value:
+        name, value = words.question, words.category
     if reason.above is not None and not words.is_flag:
         value += f" ({_rank(reason.above)})"
     evidence = "; ".join(words.evidence.citations) if words.evidence else NONE
     # A title is often the whole meaning; said once is enough.
-    meaning = "" if words.meaning.rstrip(".").lower() == words.name.lower() else words.meaning
-    return words.name, value, meaning, evidence, signed([reason.shap, None, None], 2)
+    meaning = "" if words.meaning.rstrip(".").lower() == name.lower() else words.meaning
+    return name, value, meaning, evidence, signed([reason.shap, None, None], 2)
 
 
 def _rank(above: float) -> str:

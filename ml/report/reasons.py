@@ -164,6 +164,8 @@ def _spelled(own: pl.DataFrame) -> pl.DataFrame:
 
 def _with_value(feature: str, value: float | None, dictionary: Dictionary) -> str:
     words = dictionary.words(feature)
+    if words.category is not None and value:
+        return words.name
     return f"{words.name}: {words.said(value)}"
 
 

@@ -67,7 +67,7 @@ class Words:
     is_flag
         Whether it is yes or no.
     category
-        Value of a text column that the feature stands for.
+        Value of a text column that the feature stands for, in words.
     evidence
         Of the biomarker with this name; None for all others.
     is_assay
@@ -82,6 +82,11 @@ class Words:
     category: str | None = None
     evidence: Evidence | None = None
     is_assay: bool = False
+
+    @property
+    def question(self) -> str:
+        """The name without the category: what the category answers."""
+        return self.name if self.category is None else self.name.removesuffix(f": {self.category}")
 
     def said(self, value: float | None) -> str:
         """The value in words."""
@@ -145,8 +150,9 @@ class Dictionary:
         name = str(about["feature"])
         evidence = self._evidence.get(name)
         if category is not None:
-            named = f"{_title(name, meaning, modality)}: {_category(category)}"
-            return Words(named, meaning, modality, "", is_flag=True, category=category)
+            shown = _category(category)
+            named = f"{_title(name, meaning, modality)}: {shown}"
+            return Words(named, meaning, modality, "", is_flag=True, category=shown)
         shown = name if evidence or "::" in name else _title(name, meaning, modality)
         if evidence:
             shown, meaning = name.replace("_", " "), evidence.title
