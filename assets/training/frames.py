@@ -31,7 +31,7 @@ from assets.training.sidecar import (
     read_sidecar,
     recorded_study,
 )
-from ml.frames.frame import KEY_COLUMNS, SITES, FrameColumn
+from ml.frames.frame import SITES, FrameColumn
 from ml.frames.implausible import Implausible, judge_values
 from ml.frames.leakage import refuse_label_columns, refuse_late_columns, refuse_mixed, verdict
 from ml.study.definition import Study
@@ -118,10 +118,10 @@ class FrameBuilder:
         as_of = datetime.fromisoformat(sidecar["as_of"])
         everyone = sidecar.get("everyone", False)
         population = self._population(study, contracts, versions, as_of, everyone=everyone)
-        joined, _ = self._join(population, study, contracts, versions, as_of)
         # Views gain columns, and which ones are empty depends on the version that built the frame.
-        served = [name for name in joined.columns if name in {*KEY_COLUMNS, *sidecar["columns"]}]
-        frame = joined.select(served)
+        today = frame_columns(contracts)
+        columns = {name: about for name, about in today.items() if name in sidecar["columns"]}
+        frame, _ = self._join(population, study, contracts, versions, as_of, columns)
         if content_hash(frame) != sidecar["content_sha256"]:
             raise StudyError(
                 "today's views or code give another frame",
@@ -161,8 +161,8 @@ class FrameBuilder:
             self.lake, contracts, study, population.members, known_by=as_of, versions=versions
         )
         same = refuse_mixed(measured, study.guards.same, where=f"study {study.name}")
-        joined, implausible = self._join(population, study, contracts, versions, as_of)
         columns = frame_columns(contracts)
+        joined, implausible = self._join(population, study, contracts, versions, as_of, columns)
         guards = _guarded(joined, study, columns, same, everyone=everyone)
         # A frame to score keeps what is empty today: that a column went empty is drift.
         empty = [] if everyone else _empty(joined, columns)
@@ -224,14 +224,14 @@ class FrameBuilder:
         contracts: Sequence[Contract],
         versions: dict[str, int | None],
         as_of: datetime,
+        columns: dict[str, dict[str, Any]],
     ) -> tuple[pl.DataFrame, list[Implausible]]:
-        """Every column of the views, and the implausible values, nulled if the study says so."""
+        """Columns of the views, and the implausible values, nulled if the study says so."""
         entities = population.members.select(
             "patient_id",
             event_timestamp="index_timestamp",
             known_by=pl.lit(as_of).cast(pl.Datetime("us", "UTC")),
         )
-        columns = frame_columns(contracts)
         rows = _assemble(population, self.pull(entities, versions), columns)
         rows = _without_unread(rows, population.unread, columns)
         return judge_values(

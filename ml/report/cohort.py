@@ -78,7 +78,7 @@ def cohort_section(
         *_sets_without_data(training, frame),
         *_excluded_columns(training),
         *_empty_columns(frame),
-        *_suspects(training, frame, dictionary),
+        *_suspects(suspected_leaks(training, frame, dictionary)),
         *_implausible(frame, dictionary),
     ]
     return Section("cohort", "Cohort and exclusions", tuple(blocks))
@@ -135,7 +135,9 @@ def _excluded_columns(training: StoredTraining) -> list[Block]:
         Table(
             "Columns and labels that no model sees, by declaration of the study",
             ("What", "Reason"),
-            tuple((Column.parse(what).within, why) for what, why in left_out.items()),
+            tuple(
+                (Column.parse(what).within.replace("_", " "), why) for what, why in left_out.items()
+            ),
             words=2,
         )
     ] if left_out else []  # fmt: skip
@@ -156,14 +158,19 @@ def _empty_columns(frame: Mapping[str, Any]) -> list[Block]:
     ]
 
 
-def _suspects(
+def suspected_leaks(
     training: StoredTraining, frame: Mapping[str, Any], dictionary: Dictionary
-) -> list[Block]:
-    rows = [
-        (dictionary.called(str(Column.of_safe(row["column"]))), _class(training, row["label"]),
-         number(row["auc"]))
-        for row in suspects(frame)
+) -> list[tuple[str, str, str]]:
+    """Columns of a frame that tell a class too well: column, class and AUROC in words."""
+    called = training.study.label.called()
+    return [
+        (dictionary.called(str(Column.of_safe(row["column"]))),
+         called.get(row["label"], row["label"]), number(row["auc"]))
+        for row in (frame.get("guards") or {}).get("suspected_leakage", [])
     ]  # fmt: skip
+
+
+def _suspects(rows: list[tuple[str, str, str]]) -> list[Block]:
     return [
         Table(
             "Suspected leaks: columns that alone tell a class",
@@ -174,16 +181,6 @@ def _suspects(
             "column that was filled in after the diagnosis is one.",
         )
     ] if rows else []  # fmt: skip
-
-
-def suspects(frame: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Columns of a frame that tell a class too well."""
-    found: list[dict[str, Any]] = (frame.get("guards") or {}).get("suspected_leakage", [])
-    return found
-
-
-def _class(training: StoredTraining, name: str) -> str:
-    return training.study.label.called().get(name, name)
 
 
 def _implausible(frame: Mapping[str, Any], dictionary: Dictionary) -> list[Block]:

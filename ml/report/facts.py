@@ -190,7 +190,8 @@ def _performed(frame: Mapping[str, Any]) -> str | None:
 
 def _guards(frame: Mapping[str, Any]) -> str | None:
     same = (frame.get("guards") or {}).get("same") or {}
-    return ", ".join(f"{name} {value}" for name, value in sorted(same.items()) if value) or None
+    said = (f"{name.replace('_', ' ')} {value}" for name, value in sorted(same.items()) if value)
+    return ", ".join(said) or None
 
 
 def _metrics(row: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ import polars as pl
 
 from ml.figures.style import modality_name
 from ml.report.blocks import Section, Table, interval, number, percent
-from ml.report.cohort import suspects, without_data
+from ml.report.cohort import without_data
 from ml.report.facts import best_by
 from ml.training.stored import StoredModel, StoredTraining, read_json, read_table
 
@@ -55,10 +55,11 @@ def limits_section(
 
 
 def _of_data(training: StoredTraining, frame: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    found = suspects(frame)
+    found = (frame.get("guards") or {}).get("suspected_leakage", [])
     if found:
         best = max(row["auc"] for row in found)
-        said = f"{len(found)} columns alone tell a class, the best with AUROC {number(best)}."
+        verb = "columns alone tell" if len(found) > 1 else "column alone tells"
+        said = f"{len(found)} {verb} a class, the best with AUROC {number(best)}."
         yield ("Suspected leaks", said)
     if training.study.clocks.dates is not None:
         yield (

@@ -13,9 +13,9 @@ import polars as pl
 
 from ml.frames.frame import SITES
 from ml.promotion.criteria import Condition
-from ml.report.blocks import FactList, Page, Section, Table, Text, number, present, render
+from ml.report.blocks import FactList, Page, Section, Table, Text, present, render
 from ml.report.classes import with_class_words
-from ml.report.cohort import cohort_section, subgroup_section, suspects
+from ml.report.cohort import cohort_section, subgroup_section, suspected_leaks
 from ml.report.facts import facts
 from ml.report.glance import glance_section, released
 from ml.report.headline import headline
@@ -31,7 +31,6 @@ from ml.report.tripod import checklist
 from ml.report.words import Dictionary, Evidence
 from ml.study.definition import Language
 from ml.training.stored import StoredModel, StoredTraining, read_table
-from oncoframe.columns import Column
 from oncoframe.errors import StudyError
 
 #: Suspected leaks named at the top; the section on the cohort names all.
@@ -96,7 +95,7 @@ def study_page(
         subheading=f"Report on model {model.name} of study {known['study']}",
         header=_header(training, model, known),
         headline=headline(training, model),
-        warnings=tuple(_warnings(training, frame)),
+        warnings=tuple(_warnings(training, frame, dictionary)),
         sections=present(
             [
                 glance_section(training, model, known, gate),
@@ -118,17 +117,21 @@ def study_page(
     )
 
 
-def _warnings(training: StoredTraining, frame: Mapping[str, Any]) -> list[str]:
+def _warnings(
+    training: StoredTraining, frame: Mapping[str, Any], dictionary: Dictionary
+) -> list[str]:
     """What a reader has to know before any number."""
     found = list(training.study.limits)
-    leaks = suspects(frame)
+    leaks = suspected_leaks(training, frame, dictionary)
     if leaks:
         named = "; ".join(
-            f"{Column.of_safe(row['column']).within} (AUROC {number(row['auc'])})"
-            for row in leaks[:_NAMED]
+            f"{column} tells {label} (AUROC {auc})" for column, label, auc in leaks[:_NAMED]
         )
-        more = f" and {len(leaks) - _NAMED} more" if len(leaks) > _NAMED else ""
-        found.append(f"Suspected leaks, columns that alone tell a class: {named}{more}.")
+        more = f"; and {len(leaks) - _NAMED} more" if len(leaks) > _NAMED else ""
+        found.append(
+            f"Suspected leaks, columns that alone tell a class: {named}{more}. A finding that "
+            "defines its class is none."
+        )
     return found
 
 

@@ -78,7 +78,7 @@ def section_text(page, anchor) -> str:
     ("anchor", "said"),
     [
         ("limits", f"Declared by the study {LIMIT}"),
-        ("limits", "Suspected leaks 1 columns alone tell a class, the best with AUROC 0.988."),
+        ("limits", "Suspected leaks 1 column alone tells a class, the best with AUROC 0.988."),
         ("limits", "Dates Shifted by the publisher."),
         ("limits", "Files that could not be read CT of 1 patients: taken as not performed."),
         ("cohort", "2020-01 to 2020-06 (shifted by the publisher)"),
@@ -99,7 +99,7 @@ def test_study_page__warns_at_the_top_of_limits_and_leaks(told):
     """A planted leak showed "accuracy 1.000" without a word."""
     warnings = study_page(told.training, told.frame).warnings
     assert warnings[0] == LIMIT
-    assert "wbc (AUROC 0.988)" in warnings[1]
+    assert "White blood cells tells APL (AUROC 0.988)" in warnings[1]
 
 
 def test_study_page__a_frame_of_before_knows_less(kept):
