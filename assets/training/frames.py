@@ -310,7 +310,9 @@ def _assemble(
     missing = [column for column in columns if column not in pulled.columns]
     if missing:
         raise StudyError(
-            "the feature service does not serve a column of its tables", got=missing[0]
+            "the feature service does not serve a column of its tables",
+            got=missing[0],
+            hint="An older version made this home: 'oncoframe run' brings its tables up to date.",
         )
     performed = [name for name, about in columns.items() if about["kind"] == "performed"]
     features = pulled.select(list(columns)).with_columns(pl.col(performed).fill_null(value=False))

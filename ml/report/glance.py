@@ -41,7 +41,7 @@ def glance_section(
         ("Single answers", _answers(model)),
         ("Fails most for", _worst(model)),
         ("Differs between", _groups(model)),
-        ("Released", released(gate)),
+        ("Fit for release", released(gate)),
         ("Not for", "The care of patients: nobody has tried the model there."),
     ]
     blocks: tuple[Block, ...] = (FactList(tuple(row for row in rows if row[1]), wide=True),)
@@ -52,10 +52,13 @@ def released(gate: Sequence[Condition]) -> str:
     """What the gate says, in a sentence; empty where nobody asked it."""
     if not gate:
         return ""
-    failed = [condition for condition in gate if not condition.passed]
+    failed = [condition.name.replace("_", " ") for condition in gate if not condition.passed]
     if not failed:
         return "The gate finds nothing against it; a person decides, with a reason."
-    return f"Not fit for release: {' '.join(condition.sentence for condition in failed)}"
+    return (
+        f"No: of the {len(gate)} conditions of the gate {len(failed)} fail "
+        f"({', '.join(failed)}); the section Release says why."
+    )
 
 
 def _classes(model: StoredModel) -> str:

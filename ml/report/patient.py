@@ -155,7 +155,7 @@ def warnings(training: StoredTraining, case: Case, dictionary: Dictionary) -> li
         )
     if not (training.best.folder / "calibration.json").is_file():
         found.append("The probabilities were never calibrated.")
-    return found
+    return [*found, *training.study.limits]
 
 
 def _answer_section(case: Case, coverage: float) -> Section:

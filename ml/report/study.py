@@ -135,6 +135,13 @@ def _warnings(
     return found
 
 
+def _refused(gate: Sequence[Condition]) -> list[Text]:
+    failed = [one.sentence for one in gate if not one.passed]
+    if not failed:
+        return [Text(released(gate), "good")]
+    return [Text(f"Not fit for release. {' '.join(failed)}", "warning")]
+
+
 def _release_section(gate: Sequence[Condition]) -> Section:
     if not gate:
         said = Text("The gate did not judge this model when the page was written.", "note")
@@ -143,7 +150,7 @@ def _release_section(gate: Sequence[Condition]) -> Section:
         "release",
         "Release",
         (
-            Text(released(gate), "good" if all(one.passed for one in gate) else "warning"),
+            *_refused(gate),
             Table(
                 "What the gate asks before a model is released",
                 ("Condition", "Holds", "What was found"),

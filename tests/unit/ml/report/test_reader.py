@@ -145,7 +145,8 @@ def test_release__lists_what_the_gate_refuses_and_why(kept):
     )
     page = study_page(kept.training, kept.frame, gate=gate)
     assert "calibration no Slope 0.5 is not near 1." in section_text(page, "release")
-    assert "Not fit for release: Slope 0.5 is not near 1." in section_text(page, "glance")
+    assert "Not fit for release. Slope 0.5 is not near 1." in section_text(page, "release")
+    assert "of the 2 conditions of the gate 1 fail (calibration)" in section_text(page, "glance")
     assert "nothing against it" in released(gate[:1])
     assert "did not judge" in section_text(study_page(kept.training, kept.frame), "release")
 
