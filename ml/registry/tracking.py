@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ml.figures.performance import comparison_figure, confusion_figure
-from ml.figures.training import draw, draw_model, draw_training, drawing
+from ml.figures.training import draw, draw_model, draw_survival, draw_training, drawing
 from ml.registry.store import Store
 from ml.registry.tracker import LocalArtifactDatasetSource, MetaDataset, mlflow
 from ml.serving.model import ABSTAINED, MODALITIES, SET, WHY
@@ -111,6 +111,7 @@ def log_survival(
         mlflow.log_metrics({"concordance": value.value, "concordance_ci_low": value.low,
                             "concordance_ci_high": value.high})  # fmt: skip
         write_survival(result, Path(scratch))
+        draw_survival(Path(scratch), result.best.recipe, result.best.modality_set)
         mlflow.log_artifacts(scratch)
     return str(run.info.run_id)
 
@@ -136,10 +137,11 @@ def _begin_training(result: TrainingResult, folder: Path, artists: Executor) -> 
     write_training(result, folder)
     begun = [artists.submit(draw_training, folder)]
     for recipe in result.study.recipes:
-        rows = {r.modality_set: r.evaluation for r in result.results if r.plan == recipe}
+        rows = [r for r in result.results if r.plan == recipe]
         figure = partial(
             comparison_figure,
-            rows,
+            {r.modality_set: r.evaluation for r in rows},
+            {r.modality_set: r.modalities for r in rows},
             title=f"What each modality contributes, {recipe.name}",
             subtitle=f"{plan_in_words(result)}, same folds for every row; 95 % intervals",
             majority_share=result.majority_share,
@@ -167,7 +169,7 @@ def _begin_model(
     )
     return [
         artists.submit(draw, figure, folder / "confusion.png"),
-        artists.submit(draw_model, folder, result.links),
+        artists.submit(draw_model, folder, result.links, seed=result.study.cross_validation.seed),
     ]
 
 

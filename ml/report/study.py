@@ -13,6 +13,7 @@ import polars as pl
 
 from ml.frames.frame import SITES
 from ml.promotion.criteria import Condition
+from ml.report.binary import binary_section
 from ml.report.blocks import FactList, Page, Section, Table, Text, present, render
 from ml.report.classes import with_class_words
 from ml.report.cohort import cohort_section, subgroup_section, suspected_leaks
@@ -27,6 +28,7 @@ from ml.report.performance import (
     results_section,
 )
 from ml.report.reasons import reasons_section, shape_section
+from ml.report.survival import survival_section
 from ml.report.tripod import checklist
 from ml.report.words import Dictionary, Evidence
 from ml.study.definition import Language
@@ -104,6 +106,8 @@ def study_page(
                 ),
                 results_section(training, model),
                 classes_section(training, model),
+                binary_section(training, model),
+                survival_section(training, model),
                 calibration_section(model),
                 conformal_section(training, model),
                 reasons_section(model, dictionary),

@@ -53,6 +53,8 @@ class Label(Declaration):
     words
         Class -> what it is called for people, in English or by language (``dead: {en: died within
         two years, de: innerhalb von zwei Jahren verstorben}``); itself unless told.
+    groups
+        Lineage, or another heading -> its classes: reports keep them together, in this order.
     """
 
     name: Identifier
@@ -61,6 +63,7 @@ class Label(Declaration):
     min_patients_per_class: PositiveInt
     exclude: dict[Sentence, Sentence] = Field(default={})
     words: dict[Sentence, Said] = Field(default={})
+    groups: dict[Sentence, tuple[Sentence, ...]] = Field(default={})
 
     @model_validator(mode="after")
     def _told_apart(self) -> Self:
@@ -78,6 +81,15 @@ class Label(Declaration):
             name: said if isinstance(said, str) else said.get(language, said.get("en", name))
             for name, said in self.words.items()
         }
+
+    @model_validator(mode="after")
+    def _in_one_group(self) -> Self:
+        named = [name for names in self.groups.values() for name in names]
+        twice = sorted({name for name in named if named.count(name) > 1})
+        if twice:
+            msg = f"a class belongs to one group; {twice[0]} stands in several"
+            raise ValueError(msg)
+        return self
 
 
 class Population(Declaration):
