@@ -2,7 +2,7 @@
 
 samplesheet or a file of it changed -> new_files -> job everything, once per state of the zone
 clock -> nightly_scores -> scoring frame, scores, drift report of each study with a champion
-clock -> weekly_outliers -> check nobody_stands_out of each feature table that files give
+clock -> weekly_outliers -> checks nobody_stands_out and values_are_plausible of the feature tables
 clock -> weekly_retrain, drift verdict -> drift_retrain -> frame, model, report, candidate
 
 Whether a training is due is decided in ``studies/retraining.py``. Ticks say in a sentence why they
@@ -20,10 +20,10 @@ from oncoframe import facts
 from oncoframe.errors import OncoFrameError
 from oncoframe.hashing import content_hash
 from oncoframe.lake import Lake
-from oncoframe.modalities import assays
+from oncoframe.modalities import assays, feature_contracts
 from orchestration.jobs import everything
 from orchestration.patients.landing_zone import open_zone
-from orchestration.patients.per_patient import OUTLIER_CHECK
+from orchestration.patients.per_patient import OUTLIER_CHECK, PLAUSIBILITY_CHECK
 from orchestration.settings import Settings
 from orchestration.studies.champions import champion_of, no_champion, scored_studies
 from orchestration.studies.retraining import (
@@ -77,9 +77,14 @@ outliers = dg.define_asset_job(
         *(
             dg.AssetCheckKey(dg.AssetKey(found.contract.table), OUTLIER_CHECK)
             for found in assays().values()
-        )
+        ),
+        *(
+            dg.AssetCheckKey(dg.AssetKey(contract.table), PLAUSIBILITY_CHECK)
+            for contract in feature_contracts()
+        ),
     ),
-    description="Whether the files of a patient stand out from those of the cohort.",
+    description="Whether the files of a patient stand out from those of the cohort, and whether a "
+    "feature table holds values that no measurement gives.",
 )
 
 

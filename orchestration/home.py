@@ -27,6 +27,7 @@ from assets.training.training_frame import TrainingFrame, read_training_frame
 from feature_repo.client import open_store
 from ml.study.definition import load_study, study_names
 from oncoframe import ledger
+from oncoframe.audit import AuditLog
 from oncoframe.errors import SettingsError
 from oncoframe.lake import Lake
 from oncoframe.point_in_time import utc_time
@@ -326,15 +327,32 @@ class Home:
         'report.html'
         """
         # MLflow, matplotlib and scikit-learn take seconds, which no other question spends.
-        from assets.models.pages import write_page  # noqa: PLC0415
+        from assets.models.pages import write_page, write_patient_page  # noqa: PLC0415
+        from assets.promotion.gate import Place, verdict_on  # noqa: PLC0415
         from ml.registry.trainings import newest_training  # noqa: PLC0415
 
+        settings, name = self._settings, load_study(study).name
+        training = newest_training(name, store=settings.registry)
+        if patient is not None:
+            return write_patient_page(
+                training,
+                patient,
+                frames_dir=settings.frames_dir,
+                reports_dir=settings.reports_dir,
+                lake=self.lake,
+                language=settings.language,
+                out=out,
+            )
+        log = AuditLog(settings.audit_log)
+        place = Place(
+            settings.registry, settings.frames_dir, settings.drift_dir, log, settings.approvers
+        )
         return write_page(
-            newest_training(load_study(study).name, store=self._settings.registry),
-            frames_dir=self._settings.frames_dir,
-            reports_dir=self._settings.reports_dir,
-            lake=self.lake,
-            patient_id=patient,
+            training,
+            frames_dir=settings.frames_dir,
+            reports_dir=settings.reports_dir,
+            gate=verdict_on(training, place),
+            language=settings.language,
             out=out,
         )
 

@@ -35,7 +35,7 @@ from orchestration.partitions import PATIENTS
 from orchestration.patients import staleness
 from orchestration.patients.driver import Driver
 from orchestration.patients.landing_zone import open_zone
-from orchestration.patients.per_patient import OUTLIER_CHECK
+from orchestration.patients.per_patient import OUTLIER_CHECK, PLAUSIBILITY_CHECK
 from orchestration.patients.references import prepare_references
 from orchestration.progress import Progress
 from orchestration.settings import Settings
@@ -236,7 +236,7 @@ class Pipeline:
         checks = {
             check
             for check in graph.get_check_keys_for_assets(set(keys))
-            if check.name != OUTLIER_CHECK
+            if check.name not in {OUTLIER_CHECK, PLAUSIBILITY_CHECK}
         }
         job = self._job.get_subset(asset_selection=set(keys), asset_check_selection=checks)
         return job.execute_in_process(

@@ -23,6 +23,7 @@ from assets.imaging.rules import MaskRule
 from assets.imaging.settings import load_settings
 from ml.registry.store import Store
 from ml.smears.places import Places
+from ml.study.definition import Language
 from oncoframe.audit import AUDIT_LOG
 from oncoframe.errors import SettingsError
 from oncoframe.files import join
@@ -67,6 +68,8 @@ class Settings(BaseSettings):
         GTF of GENCODE or Ensembl (or a table of genes) per build; without it the built-in genes.
     cytobands_grch37, cytobands_grch38
         UCSC table of cytogenetic bands per build; without it the built-in one.
+    language
+        That reports call classes in, where a study says how: ``en`` or ``de``.
     ct_settings, ct_mask_rule
         Radiomics settings (a file in ``assets/imaging/settings`` or ``<home>/radiomics``), and
         which segmentation is the tumour: tumour, latest, largest, all, or named:NAME,NAME, with
@@ -111,6 +114,7 @@ class Settings(BaseSettings):
     annotation_grch38: Path | None = None
     cytobands_grch37: Path | None = None
     cytobands_grch38: Path | None = None
+    language: Language = "en"
     ct_settings: str = CT_SETTINGS
     ct_mask_rule: str = MaskRule().label
     smear_weights: Path | None = None

@@ -5,17 +5,21 @@
 Public cohorts have no dates: all lies on one pseudo-date, the patient's index date.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
+from ml.frames.implausible import found_in
 from oncoframe.contracts import Modality, Status
 
 #: Pseudo-date of every specimen of a cohort without dates.
 DAY_ZERO = date(2020, 1, 1)
+#: Genes with implausible values that the summary of an import names.
+_NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,25 @@ class LabelSource:
 
 #: Labels wherever there is no choice.
 ONLY_LABELS = LabelSource()
+
+
+def implausible_genes(values: np.ndarray, genes: Sequence[str]) -> dict[str, str]:
+    """Gene -> its values that no measurement gives, in words; the farthest first.
+
+    Nothing is changed: a study says whether its models see such values.
+
+    Parameters
+    ----------
+    values : (patients, genes) array of float
+        NaN: not known.
+    genes : (genes,) sequence of str
+    """
+    _, found = found_in(values, genes)
+    farthest = sorted(found, key=lambda one: -abs(one.farthest - one.median))[:_NAMED]
+    return {
+        one.column: f"{one.values}, as far as {one.farthest:,.10g} (median {one.median:.4g})"
+        for one in farthest
+    }
 
 
 def sheet_row(

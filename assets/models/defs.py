@@ -23,6 +23,7 @@ from orchestration.groups import SCIENCE_OWNERS, group
 from orchestration.metadata import latest_frame
 from orchestration.progress import Progress
 from orchestration.settings import Settings
+from orchestration.studies.champions import verdict_of_gate
 
 
 def _trained_model(study_name: str) -> dg.AssetsDefinition:
@@ -99,7 +100,11 @@ def _report(study_name: str) -> dg.AssetsDefinition:
 
         training = newest_training(study_name, store=settings.registry)
         file = write_page(
-            training, frames_dir=settings.frames_dir, reports_dir=settings.reports_dir
+            training,
+            frames_dir=settings.frames_dir,
+            reports_dir=settings.reports_dir,
+            gate=verdict_of_gate(settings, training),
+            language=settings.language,
         )
         return dg.MaterializeResult(
             metadata={

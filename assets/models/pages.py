@@ -4,15 +4,18 @@ StoredTraining, frame, panel.yaml -> ml.report -> reports/<study>/<run>/*.html
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
 from assets.genomics.panel.entries import load_panel
 from assets.training.sidecar import FRAME, SIDECAR
+from ml.promotion.criteria import Condition
 from ml.report.patient import patient_report
 from ml.report.study import study_report
 from ml.report.words import Evidence
+from ml.study.definition import Language
 from ml.training.stored import StoredTraining
 from oncoframe import facts
 from oncoframe.lake import Lake
@@ -29,11 +32,11 @@ def write_page(
     *,
     frames_dir: Path,
     reports_dir: Path,
-    lake: Lake | None = None,
-    patient_id: str | None = None,
+    gate: Sequence[Condition] = (),
+    language: Language = "en",
     out: Path | None = None,
 ) -> Path:
-    """Write the page of a training's best model, or of one patient, and return its file.
+    """Write the page of a training's best model, and return its file.
 
     Parameters
     ----------
@@ -43,29 +46,74 @@ def write_page(
         Holds the frames.
     reports_dir
         Holds the pages, by study and training, unless ``out`` names a file.
-    lake
-        Knows the files of a patient; None leaves them out of the page.
+    gate
+        Conditions of the release of the model.
+    language
+        That classes are called in, where the study says how.
+
+    Raises
+    ------
+    StudyError
+        If the frame is not there.
+    """
+    html = study_report(
+        training,
+        frames_dir / training.frame_id,
+        evidence=panel_evidence(),
+        gate=gate,
+        language=language,
+    )
+    return _written(html, out or _place(reports_dir, training, "report"))
+
+
+def write_patient_page(
+    training: StoredTraining,
+    patient_id: str,
+    *,
+    frames_dir: Path,
+    reports_dir: Path,
+    lake: Lake | None = None,
+    language: Language = "en",
+    out: Path | None = None,
+) -> Path:
+    """Write the page of one patient before a training's best model, and return its file.
+
+    Parameters
+    ----------
+    training, frames_dir, reports_dir, language, out
+        As for :func:`write_page`.
     patient_id
-        Pseudonym of the patient; None for the page of the model. A patient whom the model did not
-        learn from is looked for in the newest frame of everyone.
+        Pseudonym. A patient whom the model did not learn from is looked for in the newest frame of
+        everyone.
+    lake
+        Knows the files of the patient; None leaves them out of the page.
 
     Raises
     ------
     StudyError
         If the frame is not there, or does not hold the patient.
     """
-    frame_dir, evidence = frames_dir / training.frame_id, panel_evidence()
-    if patient_id is None:
-        html = study_report(training, frame_dir, evidence=evidence)
-    else:
-        if not _holds(frame_dir, patient_id):
-            newest = _newest_of_everyone(training.study.name, frames_dir)
-            if newest is not None and _holds(newest, patient_id):
-                frame_dir = newest
-        files = None if lake is None else _files_read(lake, patient_id)
-        html = patient_report(training, frame_dir, patient_id, evidence=evidence, files=files)
-    name = "report" if patient_id is None else f"patient_{patient_id}"
-    file = out or reports_dir / training.study.name / training.run_id / f"{name}.html"
+    frame_dir = frames_dir / training.frame_id
+    if not _holds(frame_dir, patient_id):
+        newest = _newest_of_everyone(training.study.name, frames_dir)
+        if newest is not None and _holds(newest, patient_id):
+            frame_dir = newest
+    html = patient_report(
+        training,
+        frame_dir,
+        patient_id,
+        evidence=panel_evidence(),
+        files=None if lake is None else _files_read(lake, patient_id),
+        language=language,
+    )
+    return _written(html, out or _place(reports_dir, training, f"patient_{patient_id}"))
+
+
+def _place(reports_dir: Path, training: StoredTraining, name: str) -> Path:
+    return reports_dir / training.study.name / training.run_id / f"{name}.html"
+
+
+def _written(html: str, file: Path) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(html, encoding="utf-8")
     return file.resolve()

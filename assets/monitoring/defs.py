@@ -1,8 +1,10 @@
 """Drift and outliers: Dagster glue only.
 
-The verdicts are in ``assets/models/drift.py`` and ``ml/drift/outliers.py``.
+The verdicts are in ``assets/models/drift.py``, ``ml/drift/outliers.py`` and
+``ml/frames/implausible.py``.
 
 facts of the files of a feature table -> check nobody_stands_out (who, which fact, how far)
+newest rows of a feature table -> check values_are_plausible (which column, how far)
 champion, its frame, scoring_frame/<study> -> drift_report/<study> (verdict, page, figures)
 """
 
@@ -16,17 +18,22 @@ import polars as pl
 
 from assets.models.drift import AskedModel, Judgement, judge_drift
 from assets.models.verdicts import StoredVerdict, store_verdict
+from assets.training.sidecar import frame_columns
 from ml.drift.outliers import FALSE_ALARM, MIN_PATIENTS, Judged, measurements, stand_out
 from ml.drift.report import write_report
+from ml.frames.frame import FrameColumn
+from ml.frames.implausible import MIN_VALUES, Implausible, judge_values
 from ml.study.definition import load_study
 from oncoframe import facts
+from oncoframe.columns import Column
 from oncoframe.contracts import Contract
 from oncoframe.errors import PromotionError, StudyError
 from oncoframe.lake import Lake
-from oncoframe.modalities import assays
+from oncoframe.modalities import assays, feature_contracts
+from oncoframe.point_in_time import latest_events
 from orchestration.groups import SCIENCE_OWNERS, group
 from orchestration.metadata import latest_frame, markdown_table, picture_metadata
-from orchestration.patients.per_patient import OUTLIER_CHECK
+from orchestration.patients.per_patient import OUTLIER_CHECK, PLAUSIBILITY_CHECK
 from orchestration.settings import Settings
 from orchestration.studies.champions import (
     champion_of,
@@ -215,10 +222,60 @@ def _outlier_metadata(judged: Judged, callers: dict[str, str | None]) -> dict[st
     }
 
 
+def _plausibility_check(contract: Contract) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        name=PLAUSIBILITY_CHECK,
+        asset=contract.table,
+        description="Warns while a column holds a value that no measurement gives: many times "
+        "farther from the others than they are from each other. Columns with fewer than "
+        f"{MIN_VALUES} values are not judged. A study says whether its models see such values "
+        "(guards: implausible).",
+    )
+    def values_are_plausible(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
+        found = _implausible(lake, contract)
+        farthest_first = sorted(found, key=lambda one: -abs(one.farthest - one.median))
+        rows = [
+            (Column.parse(one.column).within, str(one.values), f"{one.farthest:,.10g}",
+             f"{one.median:.4g}")
+            for one in farthest_first[:_NAMED]
+        ]  # fmt: skip
+        heads = ("column", "values", "farthest", "median")
+        return dg.AssetCheckResult(
+            passed=not found,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=f"Columns with implausible values: {len(found)}",
+            metadata={"implausible": markdown_table(heads, rows)},
+        )
+
+    return values_are_plausible
+
+
+def _implausible(lake: Lake, contract: Contract) -> list[Implausible]:
+    """Columns of the newest row of each patient with values that cannot be."""
+    if not lake.exists(contract.table):
+        return []
+    columns = {
+        name: FrameColumn.model_validate(about)
+        for name, about in frame_columns([contract]).items()
+        if about["kind"] != "performed"
+    }
+    rows = latest_events(lake.scan(contract.table), by=("patient_id",)).collect()
+    axes = {block.axis for block in contract.blocks}
+    _, found = judge_values(
+        rows.select(pl.col(Column.parse(name).name).alias(name) for name in columns),
+        columns,
+        {axis: lake.dictionary(axis)["name"].to_list() for axis in axes},
+    )
+    return found
+
+
 @dg.definitions
 def defs() -> dg.Definitions:
-    """A drift report for each study that predicts classes, a check for each table of files."""
+    """A drift report for each study that predicts classes, checks for each feature table."""
     return dg.Definitions(
         assets=[_drift_report(name) for name in scored_studies()],
-        asset_checks=[_outlier_check(found.contract) for found in assays().values()],
+        asset_checks=[
+            *(_outlier_check(found.contract) for found in assays().values()),
+            *(_plausibility_check(contract) for contract in feature_contracts()),
+        ],
     )

@@ -24,7 +24,7 @@ from ml.registry.trainings import training_of_run
 from ml.registry.versions import copy_to_champion, rollback_aliases, with_alias
 from ml.training.stored import StoredTraining
 from oncoframe.audit import Action, AuditLog, machine_user
-from oncoframe.errors import OncoFrameError, PromotionError
+from oncoframe.errors import AuditError, OncoFrameError, PromotionError, StudyError
 
 
 @dataclass(frozen=True)
@@ -105,26 +105,11 @@ def review(study: str, person: Person, place: Place) -> Review:
             f"study {study} has no challenger", hint=f"Train one: oncoframe train {study}."
         )
     training = training_of_run(candidate.training_run_id, store=place.store)
-    champion = with_alias(study, "champion", store=place.store)
-    problem = unexplained_champion(place.log.entries(), study, champion)
-    if problem is not None:
-        raise PromotionError(
-            f"no candidate is held against a champion that nobody promoted: {problem}",
-            where=f"study {study}",
-            hint="Put the alias back in MLflow, or roll back: oncoframe rollback.",
-        )
-    released = opened(champion, store=place.store) if champion else None
-    found = held_against(training, released, place.frames_dir)
-    evidence = Evidence(
-        challenge=found,
-        guards=read_frame(place.frames_dir / training.frame_id).sidecar.guards,
-        champion_guards=_guards(released, place.frames_dir),
-        permuted=training.permuted,
-        drift=_drift(place.drift_dir, study, training.frame_id),
-        files_hold=files_hold(candidate, training, store=place.store),
-        is_champion=champion is not None and champion.training_run_id == training.run_id,
-    )
-    return Review(candidate, champion, found, judge(evidence, person, training.study.promotion))
+    champion = _explained_champion(study, place)
+    holds = files_hold(candidate, training, store=place.store)
+    evidence = _evidence(training, champion, place, files_hold=holds)
+    conditions = judge(evidence, person, training.study.promotion)
+    return Review(candidate, champion, evidence.challenge, conditions)
 
 
 def review_of(study: str, place: Place) -> tuple[Condition, ...]:
@@ -139,6 +124,53 @@ def review_of(study: str, place: Place) -> tuple[Condition, ...]:
     of_people = {condition.name for condition in judge_person(nobody)}
     found = review(study, nobody, place).conditions
     return tuple(condition for condition in found if condition.name not in of_people)
+
+
+def verdict_on(training: StoredTraining, place: Place) -> tuple[Condition, ...]:
+    """Conditions that the best model of a training meets or not, whoever would promote it.
+
+    For its report: it need not be a candidate. Whether it is the champion already, and whether its
+    files are those that were registered, is no quality of the model and left out. A champion that
+    nobody can explain or open is a condition that fails. Models of times are not released: none.
+    """
+    if training.study.label.kind != "class":
+        return ()
+    nobody = Person("", None, place.approvers, "")
+    try:
+        champion = _explained_champion(training.study.name, place)
+        evidence = _evidence(training, champion, place, files_hold=True)
+    except (PromotionError, AuditError, StudyError) as error:
+        return (Condition("champion", False, str(error)),)
+    left_out = {"candidate", *(condition.name for condition in judge_person(nobody))}
+    found = judge(evidence, nobody, training.study.promotion)
+    return tuple(condition for condition in found if condition.name not in left_out)
+
+
+def _explained_champion(study: str, place: Place) -> ModelVersion | None:
+    champion = with_alias(study, "champion", store=place.store)
+    problem = unexplained_champion(place.log.entries(), study, champion)
+    if problem is not None:
+        raise PromotionError(
+            f"no candidate is held against a champion that nobody promoted: {problem}",
+            where=f"study {study}",
+            hint="Put the alias back in MLflow, or roll back: oncoframe rollback.",
+        )
+    return champion
+
+
+def _evidence(
+    training: StoredTraining, champion: ModelVersion | None, place: Place, *, files_hold: bool
+) -> Evidence:
+    released = opened(champion, store=place.store) if champion else None
+    return Evidence(
+        challenge=held_against(training, released, place.frames_dir),
+        guards=read_frame(place.frames_dir / training.frame_id).sidecar.guards,
+        champion_guards=_guards(released, place.frames_dir),
+        permuted=training.permuted,
+        drift=_drift(place.drift_dir, training.study.name, training.frame_id),
+        files_hold=files_hold,
+        is_champion=champion is not None and champion.training_run_id == training.run_id,
+    )
 
 
 def held_against(

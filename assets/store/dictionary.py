@@ -10,7 +10,7 @@ from math import isnan
 
 import polars as pl
 
-from ml.report.blocks import FactList, Page, Section, Table, Text, render
+from ml.report.blocks import FactList, Page, Section, Table, Text, Tile, render
 from oncoframe.contracts import CLOCKS, PERFORMED_MEANING, Block, Contract, Feature, Known
 
 SCHEMA = pl.Schema(
@@ -77,7 +77,7 @@ def as_html(contracts: Sequence[Contract]) -> str:
             heading="Feature dictionary",
             subheading=CLOCKS,
             header=FactList((("Feature tables", str(len(contracts))),)),
-            headline=(("Columns", str(len(columns)), "with unit and meaning"),),
+            headline=(Tile("Columns", str(len(columns)), "with unit and meaning"),),
             warnings=(),
             sections=sections,
         )

@@ -22,7 +22,7 @@ from oncoframe.lake import Lake, dictionary_table
 from oncoframe.point_in_time import served_rows
 
 #: Changes whenever the same tables and study would give another frame.
-CODE_VERSION = "3"
+CODE_VERSION = "4"
 _DIGITS = 16
 
 

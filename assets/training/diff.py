@@ -121,13 +121,14 @@ def _columns_only(having: Mapping[str, Any], other: Mapping[str, Any]) -> dict[s
     """Column that only one frame has -> why the other has it not."""
     reasons = {}
     for name, about in having["columns"].items():
-        if name not in other["columns"]:
-            without = about["modality"] not in other["modalities"]
-            reasons[name] = (
-                f"modality {about['modality']} was not asked for"
-                if without
-                else f"other definition of view {about['view']}"
-            )
+        if name in other["columns"]:
+            continue
+        if about["modality"] not in other["modalities"]:
+            reasons[name] = f"modality {about['modality']} was not asked for"
+        elif name in other.get("empty_columns", {}):
+            reasons[name] = "no patient of the other frame has a value"
+        else:
+            reasons[name] = f"other definition of view {about['view']}"
     return reasons
 
 

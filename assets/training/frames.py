@@ -1,6 +1,7 @@
 """Training frames: the join of a study as of a time, named by its content, built again at will.
 
-    population -> pull (point-in-time join) -> guards -> frame.parquet + frame.json + dictionaries
+    population -> pull (point-in-time join) -> implausible values -> guards -> empty columns dropped
+    -> frame.parquet + frame.json + dictionaries
 
 The id is a hash over entity rows, table versions, view definitions, study and code: the same data
 and the same code give the same id and the same bytes. How the join is done is the feature store's
@@ -11,7 +12,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
@@ -33,6 +34,7 @@ from assets.training.sidecar import (
     recorded_study,
 )
 from ml.frames.frame import SITES, FrameColumn
+from ml.frames.implausible import Implausible, judge_values
 from ml.frames.leakage import refuse_label_columns, refuse_late_columns, refuse_mixed, verdict
 from ml.study.definition import Study
 from oncoframe import ledger
@@ -139,7 +141,12 @@ class FrameBuilder:
         if (self.folder / frame_id / SIDECAR).exists():
             return read_sidecar(self.folder, frame_id)
         same = refuse_mixed(measured, study.guards.same, where=f"study {study.name}")
-        frame = _assemble(population, self.pull(_entities(population, as_of), versions), columns)
+        pulled = self.pull(_entities(population, as_of), versions)
+        joined, implausible = _join(self.lake, study, population, pulled, columns, versions)
+        guards = _guarded(joined, study, columns, same, everyone=everyone)
+        # A frame to ask a model about keeps what is empty in it: the model takes it as not known.
+        empty = [] if everyone or cohort is not None else _empty(joined, columns)
+        frame = joined.drop(empty)
         sidecar = {
             "frame_id": frame_id,
             "study": study.name,
@@ -149,14 +156,19 @@ class FrameBuilder:
             "label_version": study.label.version,
             "modalities": [contract.modality for contract in contracts],
             "rows": len(frame),
-            "columns": columns,
+            "columns": {name: about for name, about in columns.items() if name not in empty},
+            "empty_columns": {name: columns[name] for name in empty},
             "performed_share": {
                 about["modality"]: frame[name].mean()
                 for name, about in columns.items()
                 if about["kind"] == "performed"
             },
             "excluded": _excluded(population),
-            "guards": _guarded(frame, study, columns, same, everyone=everyone),
+            "unread": {
+                modality: who["patient_id"].to_list()
+                for (modality,), who in population.unread.group_by("modality", maintain_order=True)
+            },
+            "guards": {**guards, "implausible": [asdict(one) for one in implausible]},
             "everyone": everyone,
             **({} if cohort is None else {"cohort": cohort}),
             "versions": versions,
@@ -225,7 +237,7 @@ def rebuild(lake: Lake, folder: Path, frame_id: str) -> Path:
         everyone=sidecar.get("everyone", False), cohort=sidecar.get("cohort"),
     )  # fmt: skip
     pulled = recorded_rows(lake, _entities(population, as_of), types, versions)
-    frame = _assemble(population, pulled, columns)
+    frame, _ = _join(lake, study, population, pulled, columns, versions)
     if content_hash(frame) != sidecar["content_sha256"]:
         raise StudyError(
             "today's code gives another frame",
@@ -262,6 +274,25 @@ def _population(
     return population, how(population.members)
 
 
+def _join(
+    lake: Lake,
+    study: Study,
+    population: Population,
+    pulled: pl.DataFrame,
+    columns: dict[str, dict[str, Any]],
+    versions: dict[str, int | None],
+) -> tuple[pl.DataFrame, list[Implausible]]:
+    """Rows of a frame, and the implausible values, nulled if the study says so."""
+    rows = _without_unread(_assemble(population, pulled, columns), population.unread, columns)
+    dictionaries = {
+        axis: lake.dictionary(axis, version=versions[dictionary_table(axis)])["name"].to_list()
+        for axis in _axes(columns)
+    }
+    about = {name: FrameColumn.model_validate(column) for name, column in columns.items()}
+    nulled = study.guards.implausible == "nulled"
+    return judge_values(rows, about, dictionaries, nulled=nulled)
+
+
 def _assemble(
     population: Population, pulled: pl.DataFrame, columns: dict[str, dict[str, Any]]
 ) -> pl.DataFrame:
@@ -271,11 +302,28 @@ def _assemble(
         raise StudyError(
             "the feature service does not serve a column of its tables",
             got=missing[0],
-            hint="Register what this version declares: oncoframe run.",
+            hint="An older version made this home: 'oncoframe run' brings its tables up to date.",
         )
     performed = [name for name, about in columns.items() if about["kind"] == "performed"]
     features = pulled.select(list(columns)).with_columns(pl.col(performed).fill_null(value=False))
     return pl.concat([population.members, features], how="horizontal")
+
+
+def _without_unread(
+    rows: pl.DataFrame, unread: pl.DataFrame, columns: dict[str, dict[str, Any]]
+) -> pl.DataFrame:
+    """Rows without values of assays whose file cannot be read now, though an older one could."""
+    for (modality,), who in unread.group_by("modality", maintain_order=True):
+        unreadable = pl.col("patient_id").is_in(who["patient_id"].implode())
+        rows = rows.with_columns(
+            pl.when(~unreadable)
+            .then(pl.col(name))
+            .otherwise(pl.lit(False if about["kind"] == "performed" else None))
+            .alias(name)
+            for name, about in columns.items()
+            if about["modality"] == modality
+        )
+    return rows
 
 
 def _guarded(
@@ -296,6 +344,11 @@ def _guarded(
     refuse_label_columns(frame, about, label_name=study.label.name, where=where)
     seen = {name: column for name, column in about.items() if name not in study.features.exclude}
     return verdict(frame, seen, study.guards, same)
+
+
+def _empty(rows: pl.DataFrame, columns: dict[str, dict[str, Any]]) -> list[str]:
+    """Columns of which no patient has a value; they would tell a reader of findings nobody has."""
+    return [name for name in columns if rows[name].null_count() == len(rows)]
 
 
 def _excluded(population: Population) -> dict[str, list[str]]:

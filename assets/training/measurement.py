@@ -101,6 +101,7 @@ def without_odd_ones(
         population.members.filter(stays),
         pl.concat([population.excluded, excluded]).sort("patient_id"),
         population.sites.filter(stays),
+        population.unread.filter(stays),
     )
 
 

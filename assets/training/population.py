@@ -39,11 +39,14 @@ class Population:
         ``patient_id``, ``reason``; sorted by patient.
     sites
         ``patient_id``, ``site`` of the members; tells patients apart, never a feature.
+    unread
+        ``patient_id``, ``modality``: assays of members whose file could not be read.
     """
 
     members: pl.DataFrame
     excluded: pl.DataFrame
     sites: pl.DataFrame
+    unread: pl.DataFrame
 
 
 def select_population(
@@ -97,9 +100,12 @@ def select_population(
         .filter(label_name=study.label.name, label_version=study.label.version)
         .select("patient_id", label="label_value")
     )
+    unread = _quarantined(lake, known_by, versions[ledger.TABLE])
+    counts = unread if study.population.unreadable == "exclude" else unread.clear()
+    quarantined = counts.select("patient_id", quarantined=pl.lit(value=True)).unique()
     candidates = (
         cohort.join(labels, on="patient_id", how="left")
-        .join(_quarantined(lake, known_by, versions[ledger.TABLE]), on="patient_id", how="left")
+        .join(quarantined, on="patient_id", how="left")
         .with_columns(reason=_reason(study, everyone=everyone, only_site=only_site))
     )
     if everyone:
@@ -119,6 +125,7 @@ def select_population(
         members.select("patient_id", "index_timestamp", "label"),
         excluded,
         members.select("patient_id", "site"),
+        unread.join(members, on="patient_id", how="semi").sort("patient_id", "modality"),
     )
 
 
@@ -151,15 +158,15 @@ def _without_rare_classes(candidates: pl.DataFrame, floor: int) -> pl.DataFrame:
 
 
 def _quarantined(lake: Lake, known_by: datetime, version: int | None) -> pl.DataFrame:
+    """``patient_id`` and ``modality`` of the files that could not be read."""
     if version is None:
-        return pl.DataFrame(schema={"patient_id": pl.String(), "quarantined": pl.Boolean()})
+        return pl.DataFrame(schema={"patient_id": pl.String(), "modality": pl.String()})
     entries = lake.scan(ledger.TABLE, version=version).filter(
         pl.col("last_seen") <= pl.lit(known_by, dtype=UTC_TIME)
     )
     return (
         ledger.last_attempts(entries)
         .filter(pl.col("outcome").is_in([Outcome.QUARANTINED, Outcome.RETRY_LATER]))
-        .select("patient_id", quarantined=pl.lit(value=True))
-        .unique()
+        .select("patient_id", "modality")
         .collect()
     )

@@ -6,6 +6,7 @@ Light to import: showing a frame needs nothing that builds one.
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,13 +71,22 @@ def recorded_study(about: Mapping[str, Any]) -> Study:
 def facts(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What a frame holds, who was left out, and what is suspected: lines of a table."""
     lines = [("patients", str(about["rows"])), ("columns", str(len(about["columns"])))]
+    empty = Counter(column["modality"] for column in about.get("empty_columns", {}).values())
+    for modality, count in sorted(empty.items()):
+        lines.append((f"left out, no patient has a value: {modality} columns", str(count)))
     for modality, share in about["performed_share"].items():
         lines.append((f"{modality} performed", f"{share:.0%}"))
     for why, patients in about["excluded"].items():
         lines.append((f"left out: {why}", str(len(patients))))
+    for modality, patients in about.get("unread", {}).items():
+        lines.append((f"{modality} could not be read, taken as missing", str(len(patients))))
     for suspect in about.get("guards", {}).get("suspected_leakage", []):
         told = f"suspected leakage: {suspect['column']} tells {suspect['label']} (AUC)"
         lines.append((told, f"{suspect['auc']:.3f}"))
+    done = about["study_definition"].get("guards", {}).get("implausible", "kept")
+    for odd in about.get("guards", {}).get("implausible", []):
+        told = f"implausible, {done}: {odd['column']}, median {odd['median']:.4g}"
+        lines.append((told, f"{odd['values']} as far as {odd['farthest']:,.10g}"))
     return lines
 
 

@@ -13,7 +13,7 @@ Nat Mach Intell 2020;2:56-67.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import lightgbm as lgb
 import numpy as np
@@ -24,6 +24,7 @@ from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
 from ml.explain.names import BASE, OTHERS
+from ml.pipelines.encoding import is_category
 from oncoframe.columns import Column
 from oncoframe.errors import StudyError
 
@@ -40,19 +41,23 @@ class Contributions:
     Parameters
     ----------
     features : (p,) list of str
-        What the trees saw: columns of the design matrix, and ``<column>_<category>``.
+        Columns of the design matrix. A text column is one of them, though the trees saw a flag per
+        category: that a patient is female and that she is not male is one reason, not two.
     inputs : (n, p) array
-        Their values; NaN is missing.
+        Values that the trees saw; NaN is missing, or text.
     values : (n, p, k) array of float32
         Log-odds that each feature adds for each class.
     base : (n, k) array
         Log-odds without any feature.
+    texts
+        Text column -> (n,) array of its values, ``None`` where it has none.
     """
 
     features: list[str]
     inputs: np.ndarray
     values: np.ndarray
     base: np.ndarray
+    texts: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def is_explainable(model: BaseEstimator) -> bool:
@@ -105,7 +110,32 @@ def contributions(model: Pipeline, features: pd.DataFrame, classes: np.ndarray) 
         parts = np.concatenate([-parts, parts], axis=2)
     aligned = np.zeros((*parts.shape[:2], len(classes)), dtype=np.float32)
     aligned[:, :, np.searchsorted(classes, weighted.classes_)] = parts
-    return Contributions(names, inputs, aligned[:, :-1], aligned[:, -1])
+    texts = {
+        str(name): features[name].to_numpy().astype(str)
+        for name in features.columns[is_category(features)]
+    }
+    return _by_column(Contributions(names, inputs, aligned[:, :-1], aligned[:, -1], texts))
+
+
+def _by_column(part: Contributions) -> Contributions:
+    """Contributions with the flags of each text column added up."""
+    owners = [_owner(name, part.texts) for name in part.features]
+    columns = list(dict.fromkeys(owners))
+    if len(columns) == len(owners):
+        return part
+    place = {name: at for at, name in enumerate(columns)}
+    inputs = np.full((len(part.inputs), len(columns)), np.nan, dtype=part.inputs.dtype)
+    values = np.zeros((len(part.values), len(columns), part.values.shape[2]), part.values.dtype)
+    for at, owner in enumerate(owners):
+        values[:, place[owner]] += part.values[:, at]
+        if owner not in part.texts:
+            inputs[:, place[owner]] = part.inputs[:, at]
+    return replace(part, features=columns, inputs=inputs, values=values)
+
+
+def _owner(name: str, texts: Mapping[str, np.ndarray]) -> str:
+    """Column that a feature of the trees belongs to; the longest name wins, as in reports."""
+    return max((t for t in texts if name.startswith(f"{t}_")), key=len, default=name)
 
 
 def _lightgbm(trees: lgb.LGBMClassifier, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -136,8 +166,9 @@ class Explanation:
         ``feature``, ``modality``, ``class``, ``mean_abs_shap``: over all patients, the most
         important feature first.
     patients
-        ``patient_id``, ``class``, ``feature``, ``value``, ``shap``: the :data:`TOP_FEATURES` of
-        the class, then ``(all others)`` and ``(base value)``, whose sum is its log-odds.
+        ``patient_id``, ``class``, ``feature``, ``value``, ``category`` (the value of a text
+        column), ``shap``: the :data:`TOP_FEATURES` of the class, then ``(all others)`` and
+        ``(base value)``, whose sum is its log-odds.
     """
 
     importance: pl.DataFrame
@@ -201,7 +232,10 @@ def _patients(
     for at, (label, names) in enumerate(zip(classes, top, strict=True)):
         shap = np.zeros((n, len(names) + 2), dtype=np.float32)
         value = np.full((n, len(names) + 2), np.nan, dtype=np.float32)
+        category = np.full((n, len(names) + 2), None, dtype=object)
         for place, name in enumerate(names):
+            if name in part.texts:
+                category[:, place] = part.texts[name]
             if name in position:
                 shap[:, place] = part.values[:, position[name], at]
                 value[:, place] = part.inputs[:, position[name]]
@@ -214,6 +248,7 @@ def _patients(
                     "class": [str(label)] * (n * (len(names) + 2)),
                     "feature": np.tile(np.array([*names, OTHERS, BASE], dtype=object), n),
                     "value": value.ravel(),
+                    "category": pl.Series(category.ravel().tolist(), dtype=pl.String),
                     "shap": shap.ravel(),
                 },
                 schema_overrides={"patient_id": pl.String, "feature": pl.String},
@@ -224,7 +259,10 @@ def _patients(
 
 @dataclass(frozen=True)
 class Reason:
-    """One feature of one patient, and what it adds to the log-odds of a class."""
+    """One feature of one patient, and what it adds to the log-odds of a class.
+
+    Of a text column, the feature is ``<column>_<category>`` of the patient, and its value 1.
+    """
 
     feature: str
     value: float | None
@@ -247,11 +285,12 @@ def reasons(
     added = part.values[0, :, int(np.searchsorted(classes, label))]
     order = np.argsort(-np.abs(added), kind="stable")[:count]
     return [
-        Reason(
-            part.features[at],
-            None if np.isnan(part.inputs[0, at]) else float(part.inputs[0, at]),
-            float(added[at]),
-        )
-        for at in order
-        if added[at] != 0
+        _reason(part.features[at], part, at, float(added[at])) for at in order if added[at] != 0
     ]
+
+
+def _reason(name: str, part: Contributions, at: int, added: float) -> Reason:
+    if name in part.texts:
+        return Reason(f"{name}_{part.texts[name][0]}", 1.0, added)
+    value = float(part.inputs[0, at])
+    return Reason(name, None if np.isnan(value) else value, added)

@@ -63,6 +63,8 @@ class Sidecar(BaseModel):
 
     Parameters
     ----------
+    empty_columns
+        Columns of the feature tables that are not in the frame: no patient of it has a value.
     everyone
         The frame holds patients without a label too: to be scored, not to be learned from.
     """
@@ -73,6 +75,7 @@ class Sidecar(BaseModel):
     study: str
     label_name: str
     columns: dict[str, FrameColumn]
+    empty_columns: dict[str, FrameColumn] = {}
     guards: dict[str, Any] = {}
     everyone: bool = False
 

@@ -21,6 +21,8 @@ import matplotlib as mpl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
+from ml.report.glossary import Glossary
+
 #: What stands where a number is not known.
 NONE = "\N{EN DASH}"
 #: A figure is the same file on every run: no random ids in it.
@@ -47,9 +49,16 @@ class Text:
 
 @dataclass(frozen=True)
 class FactList:
-    """Names and values."""
+    """Names and values.
+
+    Parameters
+    ----------
+    wide
+        Values are sentences: one below the other, not in two columns.
+    """
 
     rows: tuple[tuple[str, str], ...]
+    wide: bool = False
     block: str = field(default="facts", init=False)
 
 
@@ -114,6 +123,21 @@ class Gallery:
 
 
 @dataclass(frozen=True)
+class Details:
+    """Text that a reader unfolds; printed, it is open.
+
+    Parameters
+    ----------
+    summary
+        What is inside, seen always.
+    """
+
+    summary: str
+    text: str
+    block: str = field(default="details", init=False)
+
+
+@dataclass(frozen=True)
 class Circles:
     """Correlation circle of two components, and all others by choice.
 
@@ -132,7 +156,25 @@ class Circles:
     block: str = field(default="circles", init=False)
 
 
-Block = Text | FactList | Table | Picture | Gallery | Circles
+Block = Text | FactList | Table | Picture | Gallery | Details | Circles
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A large number at the top of a page.
+
+    Parameters
+    ----------
+    name, value, small
+        What it is, the number, and what belongs to it.
+    verdict
+        What the number is not shown to be, such as better than doing nothing.
+    """
+
+    name: str
+    value: str
+    small: str
+    verdict: str = ""
 
 
 @dataclass(frozen=True)
@@ -230,7 +272,7 @@ class Page:
     header
         What it is about, in names and values.
     headline
-        Large numbers at the top: name, value, small print.
+        Large numbers at the top.
     warnings
         Below the header.
     sections
@@ -241,7 +283,7 @@ class Page:
     heading: str
     subheading: str
     header: FactList
-    headline: tuple[tuple[str, str, str], ...]
+    headline: tuple[Tile, ...]
     warnings: tuple[str, ...]
     sections: tuple[Section, ...]
 
@@ -253,7 +295,7 @@ def render(page: Page) -> str:
         for kind in ("css", "js")
     )
     template = _templates().get_template("page.html.jinja")
-    return template.render(page=page, style=style, script=script)
+    return template.render(page=page, style=style, script=script, glossary=Glossary())
 
 
 def present(sections: Sequence[Section | None]) -> tuple[Section, ...]:

@@ -34,6 +34,8 @@ METRIC_NAMES = {
     "auroc": "AUROC",
     "log_loss": "log loss",
 }
+#: Metric that decided before studies declared one.
+_DECIDED = "macro_f1"
 _SPLITS = {
     "patient": "at random, all data of a patient in one fold",
     "site": "by site, so that every site is predicted by models of the others",
@@ -75,7 +77,7 @@ def facts(
         "code_version": training.code_version,
         "run_id": training.run_id,
         "frame_id": training.frame_id,
-        "label": f"{study.label.name}, version {study.label.version}",
+        "label": f"{study.label.name.replace('_', ' ')}, version {study.label.version}",
         "index": study.clocks.index,
         "patients": whole(row["patients"]),
         "classes": whole(row["classes"]) if "classes" in row else None,
@@ -92,7 +94,8 @@ def facts(
         "search": _search(recipe),
         "excluded": _excluded(frame),
         "as_of": _minute(frame["as_of"]) if "as_of" in frame else None,
-        "dates": _dates(dates),
+        "dates": _dates(dates, study.clocks.dates),
+        "censored": _censored(row),
         "performed": _performed(frame),
         "guards": _guards(frame),
         "metrics": _metrics(row),
@@ -113,6 +116,13 @@ def row_of(result: Mapping[str, Any], model: StoredModel) -> dict[str, Any]:
         if (row["recipe"], row["modalities"]) == (model.recipe, model.modality_set)
     )
     return found
+
+
+def best_by(result: Mapping[str, Any]) -> str | None:
+    """Metric by which the best model of a training is best; None for models of times."""
+    if "concordance" in result["best"]:
+        return None
+    return str(result.get("best_by", _DECIDED))
 
 
 def _recipe(recipe: Recipe) -> str:
@@ -152,11 +162,19 @@ def _minute(time: str) -> str:
     return f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def _dates(dates: pl.Series) -> str | None:
+def _dates(dates: pl.Series, what: str | None) -> str | None:
     first, last = dates.min(), dates.max()
     if first is None or last is None:
         return None
-    return f"{first:%Y-%m} to {last:%Y-%m}"  # type: ignore[str-bytes-safe]
+    said = f"{first:%Y-%m} to {last:%Y-%m}"  # type: ignore[str-bytes-safe]
+    return f"{said} ({what})" if what else said
+
+
+def _censored(row: Mapping[str, Any]) -> str | None:
+    if "deaths" not in row:
+        return None
+    alive = row["patients"] - row["deaths"]
+    return f"{whole(alive)} alive when last seen, of whom nothing later is known"
 
 
 def _reasons(excluded: Mapping[str, str]) -> str:
@@ -172,7 +190,8 @@ def _performed(frame: Mapping[str, Any]) -> str | None:
 
 def _guards(frame: Mapping[str, Any]) -> str | None:
     same = (frame.get("guards") or {}).get("same") or {}
-    return ", ".join(f"{name} {value}" for name, value in sorted(same.items()) if value) or None
+    said = (f"{name.replace('_', ' ')} {value}" for name, value in sorted(same.items()) if value)
+    return ", ".join(said) or None
 
 
 def _metrics(row: Mapping[str, Any]) -> str:

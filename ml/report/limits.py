@@ -4,11 +4,14 @@ result.json, per_class.csv, coverage.json, subgroups.parquet -> sentences
 """
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import polars as pl
 
-from ml.report.blocks import Section, Table, interval, percent
-from ml.report.facts import row_of
+from ml.figures.style import modality_name
+from ml.report.blocks import Section, Table, interval, number, percent
+from ml.report.cohort import without_data
+from ml.report.facts import best_by
 from ml.training.stored import StoredModel, StoredTraining, read_json, read_table
 
 #: Classes with fewer patients have intervals that say little.
@@ -16,10 +19,15 @@ FEW_PATIENTS = 20
 
 
 def limits_section(
-    training: StoredTraining, model: StoredModel, facts: Mapping[str, str]
+    training: StoredTraining,
+    model: StoredModel,
+    facts: Mapping[str, str],
+    frame: Mapping[str, Any],
 ) -> Section:
-    """Limits, each with what it rests on."""
+    """Limits, those that the study declares first, each with what it rests on."""
     rows = [
+        *(("Declared by the study", limit) for limit in training.study.limits),
+        *_of_data(training, frame),
         ("Research use only", "No output is a diagnosis; nothing here was validated for care."),
         (
             "Internal validation",
@@ -44,6 +52,28 @@ def limits_section(
         "limits", "Limits", (Table("What the numbers do not say", ("Limit", "Why"), tuple(rows),
                                    words=2),)
     )  # fmt: skip
+
+
+def _of_data(training: StoredTraining, frame: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    found = (frame.get("guards") or {}).get("suspected_leakage", [])
+    if found:
+        best = max(row["auc"] for row in found)
+        verb = "columns alone tell" if len(found) > 1 else "column alone tells"
+        said = f"{len(found)} {verb} a class, the best with AUROC {number(best)}."
+        yield ("Suspected leaks", said)
+    if training.study.clocks.dates is not None:
+        yield (
+            "Dates",
+            f"{training.study.clocks.dates[0].upper()}{training.study.clocks.dates[1:]}.",
+        )
+    unread = {m: len(who) for m, who in (frame.get("unread") or {}).items()}
+    if unread:
+        named = ", ".join(f"{modality_name(m)} of {n} patients" for m, n in sorted(unread.items()))
+        yield ("Files that could not be read", f"{named}: taken as not performed.")
+    lacking = without_data(training, frame)
+    if lacking:
+        named = "; ".join(f"{name}: {why}" for name, why in lacking)
+        yield ("Modality sets that lack data", f"{named}.")
 
 
 def _of_classes(model: StoredModel) -> Iterator[tuple[str, str]]:
@@ -102,7 +132,7 @@ def _of_comparison(training: StoredTraining, model: StoredModel) -> Iterator[tup
     table = training.differences
     if table.is_empty():
         return
-    metric = "macro_f1" if "macro_f1" in row_of(training.result, model) else "concordance"
+    metric = best_by(training.result) or "concordance"
     own = table.filter(
         (pl.col("metric") == metric)
         & ((pl.col("one") == model.name) | (pl.col("other") == model.name))

@@ -8,6 +8,7 @@ for by the models of the cross-validation that never saw the patient, any other 
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import polars as pl
 
@@ -21,16 +22,19 @@ from ml.report.blocks import (
     Section,
     Table,
     Text,
+    Tile,
     number,
     percent,
     render,
     signed,
     whole,
 )
+from ml.report.classes import with_class_words
 from ml.report.patient_facts import Case, CaseReason, open_case
 from ml.report.reasons import force_picture
 from ml.report.study import frame_dictionary, frame_sidecar
 from ml.report.words import Dictionary, Evidence
+from ml.study.definition import Language
 from ml.training.stored import StoredTraining, read_table
 from oncoframe.facts import in_words
 
@@ -47,6 +51,7 @@ def patient_report(
     *,
     evidence: Mapping[str, Evidence] | None = None,
     files: pl.DataFrame | None = None,
+    language: Language = "en",
 ) -> str:
     """Page of one patient, as HTML.
 
@@ -62,6 +67,8 @@ def patient_report(
         Id of a biomarker -> what it is and who says so.
     files
         Facts of the patient's files, with the columns of :data:`oncoframe.facts.SCHEMA`.
+    language
+        That classes are called in.
 
     Raises
     ------
@@ -70,8 +77,10 @@ def patient_report(
     """
     sidecar, frame = frame_sidecar(frame_dir), read_frame(frame_dir)
     dictionary = frame_dictionary(sidecar, frame.rows.schema, evidence)
-    case = open_case(training, frame, patient_id, sidecar.get("excluded", {}))
-    return render(patient_page(training, case, dictionary, files))
+    with TemporaryDirectory() as scratch:
+        said = with_class_words(training, Path(scratch), language)
+        case = open_case(said, frame, patient_id, sidecar.get("excluded", {}))
+        return render(patient_page(said, case, dictionary, files))
 
 
 def patient_page(
@@ -101,9 +110,9 @@ def patient_page(
             )
         ),
         headline=(
-            ("Most probable class", best, f"probability {percent(case.answer.of(best), 1)}"),
-            ("Prediction set", "abstained" if case.answer.abstained else "answered",
-             f"{len(sets)} of {len(case.answer.classes)} classes in the set"),
+            Tile("Most probable class", best, f"probability {percent(case.answer.of(best), 1)}"),
+            Tile("Prediction set", "abstained" if case.answer.abstained else "answered",
+                 f"{len(sets)} of {len(case.answer.classes)} classes in the set"),
         ),
         warnings=tuple(warnings(training, case, dictionary)),
         sections=(
@@ -146,7 +155,7 @@ def warnings(training: StoredTraining, case: Case, dictionary: Dictionary) -> li
         )
     if not (training.best.folder / "calibration.json").is_file():
         found.append("The probabilities were never calibrated.")
-    return found
+    return [*found, *training.study.limits]
 
 
 def _answer_section(case: Case, coverage: float) -> Section:
@@ -167,8 +176,10 @@ def _answer_section(case: Case, coverage: float) -> Section:
     rest = 1 - sum(answer.of(name) for name in listed)
     note = (
         f"The set is made to hold the true class for {percent(coverage)} of the patients of each "
-        f"class. {len(order) - len(listed)} more classes share {percent(max(rest, 0), 1)}."
+        "class."
     )
+    if len(order) > len(listed):
+        note += f" {len(order) - len(listed)} more classes share {percent(max(rest, 0), 1)}."
     if both:
         note += " Stored model: has seen this patient and is surer than it should be."
     return Section(
@@ -235,23 +246,38 @@ def _reason_section(training: StoredTraining, case: Case, dictionary: Dictionary
         if own.height:
             blocks.append(
                 force_picture(
-                    own, dictionary,
+                    with_stored_values(own, case), dictionary,
                     caption=f"Cross-validation: what adds to the log-odds of {case.answer.best}, "
-                    "by a model that never saw the patient.",
+                    "by a model that never saw the patient. Values are those of the stored model: "
+                    "the model of the fold learned from fewer patients, and steps that are fitted "
+                    "over patients, such as the normalisation of expression, gave it values that "
+                    "differ a little.",
                 )
             )  # fmt: skip
     return Section("reasons", title, tuple(blocks))
 
 
+def with_stored_values(own: pl.DataFrame, case: Case) -> pl.DataFrame:
+    """Rows of a patient with the values of the stored model, where it knows the feature."""
+    known = pl.DataFrame(
+        {"feature": list(case.values), "stored": list(case.values.values())},
+        schema={"feature": pl.String, "stored": pl.Float32},
+    )
+    joined = own.join(known, on="feature", how="left", maintain_order="left")
+    return joined.with_columns(value=pl.coalesce("stored", "value")).drop("stored")
+
+
 def _reason_row(reason: CaseReason, dictionary: Dictionary) -> tuple[str, ...]:
     words = dictionary.words(reason.feature)
-    value = words.said(reason.value)
+    name, value = words.name, words.said(reason.value)
+    if words.category is not None and reason.value:
+        name, value = words.question, words.category
     if reason.above is not None and not words.is_flag:
         value += f" ({_rank(reason.above)})"
     evidence = "; ".join(words.evidence.citations) if words.evidence else NONE
     # A title is often the whole meaning; said once is enough.
-    meaning = "" if words.meaning.rstrip(".").lower() == words.name.lower() else words.meaning
-    return words.name, value, meaning, evidence, signed([reason.shap, None, None], 2)
+    meaning = "" if words.meaning.rstrip(".").lower() == name.lower() else words.meaning
+    return name, value, meaning, evidence, signed([reason.shap, None, None], 2)
 
 
 def _rank(above: float) -> str:

@@ -5,7 +5,7 @@ StoredTraining, Frame, pseudonym -> load_served, predictions.parquet -> Case
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -13,7 +13,7 @@ import pandas as pd
 import polars as pl
 
 from ml.evaluation.conformal import answered
-from ml.explain.shapley import Reason
+from ml.explain.shapley import Reason, is_explainable
 from ml.frames.frame import Frame
 from ml.report.facts import row_of
 from ml.serving.model import ABSTAINED, SET, ServedModel, load_served
@@ -33,7 +33,7 @@ class Answer:
     Parameters
     ----------
     classes
-        Names, sorted.
+        Names, in the order of the model's classes.
     probabilities
         One per class.
     in_set
@@ -48,9 +48,14 @@ class Answer:
     abstained: bool
 
     @property
+    def place(self) -> int:
+        """Place of the most probable class."""
+        return int(np.argmax(self.probabilities))
+
+    @property
     def best(self) -> str:
         """Most probable class."""
-        return self.classes[int(np.argmax(self.probabilities))]
+        return self.classes[self.place]
 
     def of(self, name: str) -> float:
         """Probability of a class."""
@@ -105,6 +110,10 @@ class Case:
         Answer of the cross-validation; None for a patient who was never tested.
     reasons
         For the class of :attr:`answer`.
+    values
+        Feature -> value as the stored model sees it; None for a missing one. Steps fitted over
+        patients, such as the normalisation of expression, give the models of the cross-validation
+        values that differ a little: a page shows one.
     unusual
         What is unlike the other patients.
     """
@@ -119,6 +128,7 @@ class Case:
     out_of_fold: Answer | None
     reasons: tuple[CaseReason, ...]
     unusual: Unusual
+    values: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def answer(self) -> Answer:
@@ -147,7 +157,7 @@ def open_case(
     StudyError
         If the frame does not hold the patient; the sentence says why, where the frame does.
     """
-    at = _row(frame, patient_id, excluded)
+    at, words = _row(frame, patient_id, excluded), training.study.label.called()
     if training.best.served is None:
         raise StudyError(
             "no model was kept that could be asked about a patient", where=training.study.name
@@ -156,14 +166,14 @@ def open_case(
     features = served.features_of(frame)
     patient = features.iloc[[at]]
     row = frame.rows.row(at, named=True)
-    stored = _stored(served, patient)
+    stored = _stored(served, patient, words)
     predictions = read_table(training.best.folder, "predictions.parquet")
     out_of_fold = _out_of_fold(predictions, patient_id, stored.classes, served.conformal)
     return Case(
         patient_id=patient_id,
         frame_id=frame.sidecar.frame_id,
         index=row["index_timestamp"],
-        label=row["label"],
+        label=words.get(row["label"], row["label"]),
         uses=tuple(row_of(training.result, training.best)["uses"]),
         performed={
             column.modality: bool(row[name])
@@ -172,7 +182,8 @@ def open_case(
         },
         stored=stored,
         out_of_fold=out_of_fold,
-        reasons=_reasons(served, features, at, (out_of_fold or stored).best),
+        reasons=_reasons(served, features, at, (out_of_fold or stored).place),
+        values=_seen(served, features, at),
         unusual=_unusual(frame, features.drop(columns=list(served.inputs.categories)), at),
     )
 
@@ -189,13 +200,13 @@ def _row(frame: Frame, patient_id: str, excluded: Mapping[str, Sequence[str]]) -
     )
 
 
-def _stored(served: ServedModel, patient: pd.DataFrame) -> Answer:
+def _stored(served: ServedModel, patient: pd.DataFrame, words: Mapping[str, str]) -> Answer:
     said = served.predict(patient).iloc[0]
     classes = tuple(map(str, served.classes))
     return Answer(
-        classes,
+        tuple(words.get(name, name) for name in classes),
         tuple(float(said[f"p[{name}]"]) for name in classes),
-        tuple(json.loads(said[SET])),
+        tuple(words.get(name, name) for name in json.loads(said[SET])),
         bool(said[ABSTAINED]),
     )
 
@@ -224,18 +235,38 @@ def _out_of_fold(
 
 
 def _reasons(
-    served: ServedModel, features: pd.DataFrame, at: int, label: str
+    served: ServedModel, features: pd.DataFrame, at: int, place: int
 ) -> tuple[CaseReason, ...]:
+    label = str(served.classes[place])
     found: list[Reason] = served.explain(features.iloc[[at]], label, count=_REASONS)
     if not found:
         return ()
+    names, cohort = _encoded(served, features)
+    columns = dict(zip(names, cohort.T, strict=True))
+    return tuple(
+        CaseReason(
+            r.feature, r.value, r.shap,
+            _above(columns[r.feature], at) if r.feature in columns else None,
+        )
+        for r in found
+    )  # fmt: skip
+
+
+def _encoded(served: ServedModel, features: pd.DataFrame) -> tuple[list[str], np.ndarray]:
+    """Names and (n, p) values of what the model sees."""
     encode = served.model.named_steps["encode"]
     names = [str(name) for name in encode.get_feature_names_out()]
-    cohort = np.asarray(encode.transform(features), dtype=np.float64)
-    return tuple(
-        CaseReason(r.feature, r.value, r.shap, _above(cohort[:, names.index(r.feature)], at))
-        for r in found
-    )
+    return names, np.asarray(encode.transform(features), dtype=np.float64)
+
+
+def _seen(served: ServedModel, features: pd.DataFrame, at: int) -> dict[str, float | None]:
+    if not is_explainable(served.model):
+        return {}
+    names, values = _encoded(served, features.iloc[[at]])
+    return {
+        name: None if np.isnan(value) else float(value)
+        for name, value in zip(names, values[0], strict=True)
+    }
 
 
 def _above(values: np.ndarray, at: int) -> float | None:

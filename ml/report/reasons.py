@@ -174,6 +174,7 @@ def _one_patient(
 
 def force_picture(own: pl.DataFrame, dictionary: Dictionary, *, caption: str) -> Picture:
     """Force plot of the rows of one patient and class."""
+    own = _spelled(own)
     found = patient_force(own, lambda feature, value: _with_value(feature, value, dictionary))
     return picture(
         force_figure(found),
@@ -183,8 +184,22 @@ def force_picture(own: pl.DataFrame, dictionary: Dictionary, *, caption: str) ->
     )
 
 
+def _spelled(own: pl.DataFrame) -> pl.DataFrame:
+    """Rows in which a text column is called ``<column>_<category>``, and has the value 1."""
+    if "category" not in own.columns:
+        return own  # stored by a version that had a row per category
+    is_text = pl.col("category").is_not_null()
+    return own.with_columns(
+        feature=pl.when(is_text).then(pl.format("{}_{}", "feature", "category"))
+        .otherwise("feature"),
+        value=pl.when(is_text).then(1.0).otherwise("value"),
+    )  # fmt: skip
+
+
 def _with_value(feature: str, value: float | None, dictionary: Dictionary) -> str:
     words = dictionary.words(feature)
+    if words.category is not None and value:
+        return words.name
     return f"{words.name}: {words.said(value)}"
 
 

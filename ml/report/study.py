@@ -4,16 +4,22 @@ StoredTraining, frame folder, evidence -> sections -> Page -> HTML
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
 
+from ml.frames.frame import SITES
+from ml.promotion.criteria import Condition
 from ml.report.binary import binary_section
-from ml.report.blocks import FactList, Page, Section, Table, Text, number, percent, present, render
-from ml.report.cohort import cohort_section, subgroup_section
-from ml.report.facts import METRIC_NAMES, facts, row_of
+from ml.report.blocks import FactList, Page, Section, Table, Text, present, render
+from ml.report.classes import with_class_words
+from ml.report.cohort import cohort_section, subgroup_section, suspected_leaks
+from ml.report.facts import facts
+from ml.report.glance import glance_section, released
+from ml.report.headline import headline
 from ml.report.limits import limits_section
 from ml.report.performance import (
     calibration_section,
@@ -25,15 +31,21 @@ from ml.report.reasons import reasons_section, shape_section
 from ml.report.survival import survival_section
 from ml.report.tripod import checklist
 from ml.report.words import Dictionary, Evidence
-from ml.training.stored import StoredModel, StoredTraining, read_json
+from ml.study.definition import Language
+from ml.training.stored import StoredModel, StoredTraining, read_table
 from oncoframe.errors import StudyError
 
-#: Metrics of the headline, those that the model has.
-_HEADLINE = ("concordance", "accuracy", "macro_f1", "auroc")
+#: Suspected leaks named at the top; the section on the cohort names all.
+_NAMED = 3
 
 
 def study_report(
-    training: StoredTraining, frame_dir: Path, *, evidence: Mapping[str, Evidence] | None = None
+    training: StoredTraining,
+    frame_dir: Path,
+    *,
+    evidence: Mapping[str, Evidence] | None = None,
+    gate: Sequence[Condition] = (),
+    language: Language = "en",
 ) -> str:
     """Page of the best model of a training, as HTML.
 
@@ -45,17 +57,27 @@ def study_report(
         Folder of the frame it was trained on.
     evidence
         Id of a biomarker -> what it is and who says so.
+    gate
+        Conditions of its release; empty where nobody judged it.
+    language
+        That classes are called in.
 
     Raises
     ------
     StudyError
         If the frame or a file of the training is not there.
     """
-    return render(study_page(training, frame_dir, evidence=evidence))
+    with TemporaryDirectory() as scratch:
+        said = with_class_words(training, Path(scratch), language)
+        return render(study_page(said, frame_dir, evidence=evidence, gate=gate))
 
 
 def study_page(
-    training: StoredTraining, frame_dir: Path, *, evidence: Mapping[str, Evidence] | None = None
+    training: StoredTraining,
+    frame_dir: Path,
+    *,
+    evidence: Mapping[str, Evidence] | None = None,
+    gate: Sequence[Condition] = (),
 ) -> Page:
     """Page of :func:`study_report` before it is HTML."""
     model = training.best
@@ -64,7 +86,8 @@ def study_page(
     dates = rows.select("index_timestamp").collect()["index_timestamp"]
     known = facts(training, model, frame, dates)
     dictionary = frame_dictionary(frame, rows.collect_schema(), evidence)
-    limits = limits_section(training, model, known)
+    sites = read_table(frame_dir, SITES)
+    limits = limits_section(training, model, known, frame)
     known["limits"] = "; ".join(
         row[0].lower() for block in limits.blocks if isinstance(block, Table) for row in block.rows
     )
@@ -73,11 +96,14 @@ def study_page(
         heading=known["title"],
         subheading=f"Report on model {model.name} of study {known['study']}",
         header=_header(training, model, known),
-        headline=_headline(training, model),
-        warnings=(),
+        headline=headline(training, model),
+        warnings=tuple(_warnings(training, frame, dictionary)),
         sections=present(
             [
-                cohort_section(training, frame, known),
+                glance_section(training, model, known, gate),
+                cohort_section(
+                    training, frame, known, dictionary, None if sites is None else sites["site"]
+                ),
                 results_section(training, model),
                 classes_section(training, model),
                 binary_section(training, model),
@@ -88,8 +114,59 @@ def study_page(
                 shape_section(training, dictionary),
                 subgroup_section(training, model),
                 limits,
+                _release_section(gate),
                 _tripod_section(known),
             ]
+        ),
+    )
+
+
+def _warnings(
+    training: StoredTraining, frame: Mapping[str, Any], dictionary: Dictionary
+) -> list[str]:
+    """What a reader has to know before any number."""
+    found = list(training.study.limits)
+    leaks = suspected_leaks(training, frame, dictionary)
+    if leaks:
+        named = "; ".join(
+            f"{column} tells {label} (AUROC {auc})" for column, label, auc in leaks[:_NAMED]
+        )
+        more = f"; and {len(leaks) - _NAMED} more" if len(leaks) > _NAMED else ""
+        found.append(
+            f"Suspected leaks, columns that alone tell a class: {named}{more}. A finding that "
+            "defines its class is none."
+        )
+    return found
+
+
+def _refused(gate: Sequence[Condition]) -> list[Text]:
+    failed = [one.sentence for one in gate if not one.passed]
+    if not failed:
+        return [Text(released(gate), "good")]
+    return [Text(f"Not fit for release. {' '.join(failed)}", "warning")]
+
+
+def _release_section(gate: Sequence[Condition]) -> Section:
+    if not gate:
+        said = Text("The gate did not judge this model when the page was written.", "note")
+        return Section("release", "Release", (said,))
+    return Section(
+        "release",
+        "Release",
+        (
+            *_refused(gate),
+            Table(
+                "What the gate asks before a model is released",
+                ("Condition", "Holds", "What was found"),
+                tuple(
+                    (one.name.replace("_", " "), "yes" if one.passed else "no", one.sentence)
+                    for one in gate
+                ),
+                words=3,
+                strong=frozenset(at for at, one in enumerate(gate) if not one.passed),
+                note="As judged when this page was written. Approver and reason are asked for by "
+                "the release itself.",
+            ),
         ),
     )
 
@@ -151,25 +228,6 @@ def _header(training: StoredTraining, model: StoredModel, known: Mapping[str, st
             *((name, training.tags[tag]) for tag, name in links.items() if tag in training.tags),
         )
     )
-
-
-def _headline(training: StoredTraining, model: StoredModel) -> tuple[tuple[str, str, str], ...]:
-    row = row_of(training.result, model)
-    shown = [
-        (
-            METRIC_NAMES[name][0].upper() + METRIC_NAMES[name][1:],
-            number(row[name]),
-            f"95 % interval {number(row[f'{name}_ci'][0])} to {number(row[f'{name}_ci'][1])}",
-        )
-        for name in _HEADLINE
-        if f"{name}_ci" in row
-    ]
-    coverage = read_json(model.folder, "coverage.json")
-    if coverage is not None:
-        _, low, high = coverage["overall"]
-        said = f"{percent(coverage['asked'])} asked; interval {number(low)} to {number(high)}"
-        shown.append(("Sets with the true class", number(coverage["overall"][0]), said))
-    return tuple(shown)
 
 
 def _tripod_section(known: Mapping[str, str]) -> Section:

@@ -76,8 +76,7 @@ ITEMS = (
          "Development with internal validation; outcome {label}."),
     Item("5a", "Data", "Sources of data and how representative they are"),
     Item("5b", "Data", "Dates of the data",
-         "Index events from {dates} as recorded (imported cohorts may have pseudo-dates); known "
-         "as of {as_of}."),
+         "Index events from {dates}; known as of {as_of}."),
     Item("6a", "Participants", "Setting, number and location of centres",
          "{site_count} sites; what they are, and where, is not known here."),
     Item("6b", "Participants", "Eligibility criteria",

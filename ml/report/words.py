@@ -16,6 +16,20 @@ from oncoframe.columns import Column
 from oncoframe.names import decode
 
 _TITLE_LETTERS = 56
+#: Units of the dictionary, for one and for several.
+_UNITS = {
+    "a": ("year", "years"),
+    "d": ("day", "days"),
+    "bit": ("bit", "bits"),
+    "fpkm": ("FPKM", "FPKM"),
+    "tpm": ("TPM", "TPM"),
+    "counts": ("read", "reads"),
+    "log2": ("log2", "log2"),
+    "10^9/L": ("billion per litre", "billion per litre"),
+    "mm^2": ("mm\N{SUPERSCRIPT TWO}", "mm\N{SUPERSCRIPT TWO}"),
+    "mm^3": ("mm\N{SUPERSCRIPT THREE}", "mm\N{SUPERSCRIPT THREE}"),
+    "HU^2": ("HU\N{SUPERSCRIPT TWO}", "HU\N{SUPERSCRIPT TWO}"),
+}
 #: Categories as the encoder of a recipe calls them.
 _CATEGORIES = {"infrequent_sklearn": "another value", "None": "not known", "nan": "not known"}
 
@@ -53,7 +67,7 @@ class Words:
     is_flag
         Whether it is yes or no.
     category
-        Value of a text column that the feature stands for.
+        Value of a text column that the feature stands for, in words.
     evidence
         Of the biomarker with this name; None for all others.
     is_assay
@@ -69,6 +83,11 @@ class Words:
     evidence: Evidence | None = None
     is_assay: bool = False
 
+    @property
+    def question(self) -> str:
+        """The name without the category: what the category answers."""
+        return self.name if self.category is None else self.name.removesuffix(f": {self.category}")
+
     def said(self, value: float | None) -> str:
         """The value in words."""
         if value is None:
@@ -77,7 +96,10 @@ class Words:
             yes, no = ("yes", "no") if self.category or self.is_assay else ("present", "absent")
             return yes if value else no
         text = f"{value:.4g}"
-        return text if self.unit in {"", "1"} else f"{text} {self.unit}"
+        if self.unit in {"", "1"}:
+            return text
+        one, several = _UNITS.get(self.unit, (self.unit, self.unit))
+        return f"{text} {one if value == 1 else several}"
 
 
 class Dictionary:
@@ -128,8 +150,9 @@ class Dictionary:
         name = str(about["feature"])
         evidence = self._evidence.get(name)
         if category is not None:
-            named = f"{_title(name, meaning, modality)}: {_category(category)}"
-            return Words(named, meaning, modality, "", is_flag=True, category=category)
+            shown = _category(category)
+            named = f"{_title(name, meaning, modality)}: {shown}"
+            return Words(named, meaning, modality, "", is_flag=True, category=shown)
         shown = name if evidence or "::" in name else _title(name, meaning, modality)
         if evidence:
             shown, meaning = name.replace("_", " "), evidence.title

@@ -151,20 +151,22 @@ class Inputs:
         """(n, p) columns of the model, of the design matrix of a frame.
 
         What the frame has beyond them is left aside, for it says what that is. Vectors that nobody
-        has are no columns of a design matrix; their positions are not known.
+        has are no columns of a design matrix, and columns that nobody has none of a training frame;
+        their values are not known.
 
         Raises
         ------
         StudyError
             If the frame lacks a column.
         """
-        recorded = {decode(name) for name in frame.sidecar.columns}
+        sidecar = frame.sidecar
+        recorded = {decode(name) for name in (*sidecar.columns, *sidecar.empty_columns)}
         there = set(matrix.columns)
         lacking = [n for n in self.columns if n not in there and _whole(n) not in recorded]
         if lacking:
             raise StudyError(
                 "the frame lacks columns that the model takes",
-                where=frame.sidecar.frame_id,
+                where=sidecar.frame_id,
                 got=_some(lacking),
                 hint="Train again on a frame of today's columns.",
             )

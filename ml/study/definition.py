@@ -7,7 +7,7 @@ Only declarations: how a frame is joined is in ``assets/training``, how a recipe
 """
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 import yaml
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
@@ -28,6 +28,11 @@ from oncoframe.modalities import MODULES
 
 STUDIES_DIR = Path(__file__).parent.parent / "studies"
 
+#: Languages that a page can call its classes in; its sentences are English.
+Language = Literal["en", "de"]
+#: The same in one or in several languages.
+Said = Sentence | dict[Language, Sentence]
+
 
 class Label(Declaration):
     """What is predicted.
@@ -45,6 +50,9 @@ class Label(Declaration):
     kind
         ``class``, or ``survival``: a time in days, with ``+`` behind it where the patient was
         alive then and nothing later is known.
+    words
+        Class -> what it is called for people, in English or by language (``dead: {en: died within
+        two years, de: innerhalb von zwei Jahren verstorben}``); itself unless told.
     groups
         Lineage, or another heading -> its classes: reports keep them together, in this order.
     """
@@ -54,7 +62,25 @@ class Label(Declaration):
     kind: Literal["class", "survival"] = "class"
     min_patients_per_class: PositiveInt
     exclude: dict[Sentence, Sentence] = Field(default={})
+    words: dict[Sentence, Said] = Field(default={})
     groups: dict[Sentence, tuple[Sentence, ...]] = Field(default={})
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> Self:
+        for language in get_args(Language):
+            called = list(self.called(language).values())
+            twice = sorted({words for words in called if called.count(words) > 1})
+            if twice:
+                msg = f"two classes are called {twice[0]}"
+                raise ValueError(msg)
+        return self
+
+    def called(self, language: Language = "en") -> dict[str, str]:
+        """Class -> what it is called in a language, or else in English, or as it is."""
+        return {
+            name: said if isinstance(said, str) else said.get(language, said.get("en", name))
+            for name, said in self.words.items()
+        }
 
     @model_validator(mode="after")
     def _in_one_group(self) -> Self:
@@ -73,12 +99,17 @@ class Population(Declaration):
     ----------
     require_consent
         Leave out patients without consent.
+    unreadable
+        What becomes of a patient with a file that could not be read: ``exclude``, or ``missing``,
+        which leaves the patient in, as one without that assay. Biomarkers are those of the files
+        that were read.
     held_out_sites
         Sites whose patients no model learns from: a finished one is asked about them, by
         ``oncoframe validate``.
     """
 
     require_consent: bool = True
+    unreadable: Literal["exclude", "missing"] = "exclude"
     held_out_sites: tuple[Sentence, ...] = ()
 
 
@@ -89,6 +120,8 @@ class Clocks(Declaration):
     ----------
     index
         The event in the life of a patient from which the prediction is made, in words.
+    dates
+        What the dates are where they are not those of the calendar (shifted by the publisher).
     happened
         ``until_index``: event_timestamp <= the patient's index time.
     known
@@ -96,6 +129,7 @@ class Clocks(Declaration):
     """
 
     index: Sentence
+    dates: Sentence | None = None
     happened: Literal["until_index"] = "until_index"
     known: Literal["until_as_of"] = "until_as_of"
 
@@ -131,6 +165,9 @@ class Guards(Declaration):
         suspected leakage.
     suspect_min_patients
         Classes with fewer patients are not asked for: chance alone separates a handful.
+    implausible
+        What becomes of values that no measurement gives (:mod:`ml.frames.implausible`): ``kept``,
+        or ``nulled``, which is missing to every model. Reported they are either way.
     """
 
     after_index: Literal["refuse"] = "refuse"
@@ -139,6 +176,7 @@ class Guards(Declaration):
     same: tuple[Identifier, ...] = ("reference_build", "expression_unit", "settings_version")
     suspect_auc: Annotated[float, Field(gt=0.5, le=1)] = 0.95
     suspect_min_patients: Annotated[int, Field(ge=2)] = 10
+    implausible: Literal["kept", "nulled"] = "kept"
 
 
 class Study(Declaration):

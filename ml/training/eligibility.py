@@ -30,7 +30,8 @@ def check_frame(frame: Frame, study: Study) -> None:
     unknown = [
         name
         for name in study.features.exclude
-        if name not in sidecar.columns and Column.parse(name).table in sidecar.views
+        if name not in {**sidecar.columns, **sidecar.empty_columns}
+        and Column.parse(name).table in sidecar.views
     ]
     if unknown:
         # A typing error here would let in the very column that was to stay out.

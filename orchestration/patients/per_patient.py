@@ -29,8 +29,9 @@ from orchestration.progress import Progress
 
 _DONE = (Outcome.OK, Outcome.NOT_PERFORMED)
 CHECK = "no_patient_in_quarantine"
-#: Check of the same tables by :mod:`assets.monitoring.defs`, on a schedule of its own.
+#: Checks of the same tables by :mod:`assets.monitoring.defs`, on a schedule of their own.
 OUTLIER_CHECK = "nobody_stands_out"
+PLAUSIBILITY_CHECK = "values_are_plausible"
 #: Patients per run of a backfill; a run costs 0.3 s in process and seconds as a process.
 BACKFILL_CHUNK = 500
 #: Patients named in metadata; the ledger names all.

@@ -69,6 +69,8 @@ def scored_studies() -> list[str]:
 
 if TYPE_CHECKING:
     from assets.promotion.gate import Place
+    from ml.promotion.criteria import Condition
+    from ml.training.stored import StoredTraining
 
 
 def place(settings: Settings) -> "Place":
@@ -83,3 +85,10 @@ def place(settings: Settings) -> "Place":
         AuditLog(settings.audit_log),
         settings.approvers,
     )
+
+
+def verdict_of_gate(settings: Settings, training: "StoredTraining") -> "tuple[Condition, ...]":
+    """Conditions of the release of a training's best model."""
+    from assets.promotion.gate import verdict_on  # noqa: PLC0415  (as above)
+
+    return verdict_on(training, place(settings))

@@ -144,7 +144,7 @@ def test_frame__is_polars_pandas_and_a_matrix(home):
     assert matrix.labels.tolist() == frame.labels.to_list()
     assert matrix.features[column].tolist() == frame.rows[column].to_list()
     assert "clinical_features__fab_subtype" not in matrix.features
-    assert "clinical_features__fab_subtype" in frame.rows
+    assert "clinical_features__fab_subtype" in frame.about["empty_columns"]
     assert set(frame.design_matrix().modalities) == {"fusion", "clinical"}
 
 

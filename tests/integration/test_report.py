@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from assets.models.defs import defs
-from assets.models.pages import panel_evidence, write_page
+from assets.models.pages import panel_evidence, write_page, write_patient_page
 from ml.frames.frame import read_frame
 from ml.registry.store import Store
 from ml.registry.tracking import log_survival, log_training
@@ -189,9 +189,9 @@ def test_report_asset__writes_the_page_of_its_study(settings):
 
 def test_write_page__twice_is_the_same(settings, training, tmp_path):
     pages = [
-        write_page(
-            training, frames_dir=settings.frames_dir, reports_dir=tmp_path,
-            patient_id="PSEUDO-02", out=tmp_path / f"{i}.html",
+        write_patient_page(
+            training, "PSEUDO-02", frames_dir=settings.frames_dir, reports_dir=tmp_path,
+            out=tmp_path / f"{i}.html",
         ).read_bytes()
         for i in range(2)
     ]  # fmt: skip
@@ -265,6 +265,6 @@ def test_report__of_a_survival_study(settings, survival, tmp_path):
     assert "Check: the same evaluation on shuffled labels" in html
     assert "Macro F1" not in html
     with pytest.raises(StudyError, match="no model was kept"):
-        write_page(
-            survival, frames_dir=settings.frames_dir, reports_dir=tmp_path, patient_id="PSEUDO-01"
+        write_patient_page(
+            survival, "PSEUDO-01", frames_dir=settings.frames_dir, reports_dir=tmp_path
         )

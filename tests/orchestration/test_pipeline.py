@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import dagster as dg
+import polars as pl
 import pytest
 
 from assets.store.catalog import services
@@ -105,7 +106,11 @@ def outliers(zone) -> dg.AssetCheckEvaluation:
     """What the weekly check says of the fusions."""
     job = build(zone.pipeline.settings).resolve_job_def("outliers")
     done = job.execute_in_process(instance=zone.pipeline.instance)
-    return next(one for one in done.get_asset_check_evaluations() if one.asset_key == TABLE)
+    return next(
+        one
+        for one in done.get_asset_check_evaluations()
+        if (one.asset_key, one.check_name) == (TABLE, "nobody_stands_out")
+    )
 
 
 def test_outliers__names_who_stands_out_and_by_what(zone):
@@ -144,6 +149,35 @@ def test_outliers__judges_a_home_of_before_without_facts(zone):
     assert outliers(zone).metadata["too_few_to_judge"].value == {"genes": 1}
 
 
+def test_plausibility__names_the_column_that_holds_what_cannot_be(zone):
+    """A count of fusions beyond all others is a defect of a file, and would be a strong feature."""
+    lake = zone.pipeline.lake
+
+    def check():
+        job = build(zone.pipeline.settings).resolve_job_def("outliers")
+        done = job.execute_in_process(instance=zone.pipeline.instance)
+        return next(
+            one
+            for one in done.get_asset_check_evaluations()
+            if (one.asset_key, one.check_name) == (TABLE, "values_are_plausible")
+        )
+
+    zone.lay(**{f"P{i}": calls(10 + i % 5) for i in range(24)})
+    zone.run()
+    assert check().passed
+
+    rows = lake.scan("fusion_features").filter(patient_id="P7").collect()
+    wrong = rows.with_columns(
+        fusion_count=pl.lit(10**9, rows.schema["fusion_count"]),
+        created_timestamp=pl.col("created_timestamp") + pl.duration(seconds=1),
+    )
+    lake.append("fusion_features", wrong)
+    found = check()
+    assert not found.passed
+    assert found.description == "Columns with implausible values: 1"
+    assert "| fusion_count | 1 | 1,000,000,000 | 12 |" in found.metadata["implausible"].value
+
+
 def test_materialization__shows_the_facts_of_the_file(zone):
     """Who looks at a patient's partition sees who made the file, and how much of it counts."""
     event = zone.pipeline.instance.fetch_materializations(
@@ -160,6 +194,7 @@ def test_materialization__shows_the_facts_of_the_file(zone):
 
 def test_run__leaves_the_weekly_check_to_its_schedule(zone):
     """Every chunk of a backfill would judge the whole cohort again."""
-    key = dg.AssetCheckKey(TABLE, "nobody_stands_out")
+    names = ("nobody_stands_out", "values_are_plausible")
+    keys = [dg.AssetCheckKey(TABLE, name) for name in names]
     storage = zone.pipeline.instance.event_log_storage
-    assert storage.get_latest_asset_check_execution_by_key([key]) == {}
+    assert storage.get_latest_asset_check_execution_by_key(keys) == {}

@@ -28,6 +28,7 @@ import polars as pl
 
 from assets.importers.beataml import tables
 from assets.importers.beataml.clinical import DAY_ZERO, SHEET_COLUMNS, clinical_tables
+from assets.importers.layout import implausible_genes
 from assets.importers.writers import UNKNOWN, write_expression, write_fusions, write_vcf
 from assets.landing.samplesheet import write_samplesheet
 from oncoframe.contracts import Modality, Status
@@ -76,6 +77,8 @@ class ImportSummary:
         Patients with a WHO diagnosis.
     unreadable_values
         Measurements given as words, left empty.
+    implausible
+        Gene -> values that no measurement gives; they are landed as they are.
     """
 
     patients: int
@@ -92,6 +95,7 @@ class ImportSummary:
     fusion_not_assessed: int
     labelled: int
     unreadable_values: int
+    implausible: dict[str, str]
 
 
 def import_beataml(
@@ -162,6 +166,9 @@ def import_beataml(
         fusion_not_assessed=fusions.count(None),
         labelled=len(clinical.diagnoses),
         unreadable_values=clinical.unreadable_values,
+        implausible=implausible_genes(
+            found.expression.drop("symbol").to_numpy().T, found.expression["symbol"].to_list()
+        ),
     )
 
 

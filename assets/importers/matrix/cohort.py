@@ -17,6 +17,7 @@ from assets.expression.layouts import Unit
 from assets.importers.layout import (
     ONLY_LABELS,
     LabelSource,
+    implausible_genes,
     landing_folder,
     sheet_row,
     write_clinical,
@@ -63,6 +64,8 @@ class MatrixSummary:
         Patients with a label, and different labels.
     labels_without_patient
         Rows of the table of labels that name nobody of the matrix.
+    implausible
+        Gene -> values that no measurement gives; they are landed as they are.
     """
 
     patients: int
@@ -77,6 +80,7 @@ class MatrixSummary:
     labelled: int
     classes: int
     labels_without_patient: int
+    implausible: dict[str, str]
 
 
 def import_matrix(
@@ -142,6 +146,7 @@ def import_matrix(
         labelled=len(found),
         classes=len(set(found.values())),
         labels_without_patient=len(by_name.keys() - ids.keys()),
+        implausible=implausible_genes(matrix.values.T, matrix.rows),
     )
 
 

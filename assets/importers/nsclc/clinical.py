@@ -76,9 +76,11 @@ _TEXTS = {
 _NUMBERS = {
     "age_at_index_years": "Age at Histological Diagnosis",
     "smoking_pack_years": "Pack Years",
+    "smoking_quit_year": "Quit Smoking Year",
 }
+_WEIGHT, _KG_PER_LB = "Weight (lbs)", 0.45359237
 _REQUIRED = (
-    _PATIENT, _CT, _TO_SURGERY, _STATUS, _DEATH, _LAST, _RECURRED, *_TEXTS.values(),
+    _PATIENT, _CT, _TO_SURGERY, _STATUS, _DEATH, _LAST, _RECURRED, _WEIGHT, *_TEXTS.values(),
     *_NUMBERS.values(), *(column for column, _ in _CODES.values()),
 )  # fmt: skip
 
@@ -139,15 +141,19 @@ def _patients(rows: pl.DataFrame, file: str) -> pl.DataFrame:
         tumour_lobe=pl.concat_str(checked, separator="|", ignore_nulls=True)
         if checked
         else pl.lit(None, pl.String),
+        weight_kg=(_number(rows, _WEIGHT, file) * _KG_PER_LB).round(1),
         recurred=_date(rows, _RECURRED, file),
         last_alive=_date(rows, _LAST, file),
         died_days=_number(rows, _DEATH, file),
     ).with_columns(tumour_lobe=pl.col("tumour_lobe").replace("", None))
+    smoke_free = pl.col("index_date").dt.year() - pl.col("smoking_quit_year")
     until_last = (pl.col("last_alive") - pl.col("index_date")).dt.total_days()
     until_recurrence = (pl.col("recurred") - pl.col("index_date")).dt.total_days()
     return (
         made.with_columns(
             followed_days=pl.coalesce("died_days", until_last),
+            # Two gave up after the scan, in the year of the surgery or later: no time before it.
+            smoke_free_years=pl.when(smoke_free >= 0).then(smoke_free),
             # One recurrence of the table is dated before the surgery: no time is known then.
             recurrence_free_days=pl.when(until_recurrence >= 0).then(until_recurrence),
         )

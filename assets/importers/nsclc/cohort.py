@@ -20,7 +20,7 @@ from pathlib import Path
 import polars as pl
 
 from assets.expression.layouts import Unit
-from assets.importers.layout import landing_folder
+from assets.importers.layout import implausible_genes, landing_folder
 from assets.importers.matrix.cohort import VALUE_COLUMNS
 from assets.importers.nsclc.clinical import OVERALL, TWO_YEARS, clinical_tables
 from assets.importers.tables import find_file, read_table, require
@@ -48,6 +48,8 @@ class NsclcSummary:
         Label -> patients.
     deaths
         Of the patients with a survival time.
+    implausible
+        Gene -> values that no measurement gives; they are landed as they are.
     """
 
     patients: int
@@ -57,6 +59,7 @@ class NsclcSummary:
     without_index_date: int
     two_year_survival: dict[str, int]
     deaths: int
+    implausible: dict[str, str]
 
 
 def import_nsclc(
@@ -106,6 +109,9 @@ def import_nsclc(
         without_index_date=patients["index_date"].null_count(),
         two_year_survival=dict(two_years.iter_rows()),
         deaths=int((~overall.str.ends_with("+")).sum()),
+        implausible={}
+        if genes is None
+        else implausible_genes(genes.drop("PID").to_numpy(), genes.drop("PID").columns),
     )
 
 

@@ -20,6 +20,7 @@ import polars as pl
 from assets.importers.layout import (
     ONLY_LABELS,
     LabelSource,
+    implausible_genes,
     landing_folder,
     sheet_row,
     write_clinical,
@@ -60,6 +61,8 @@ class TcgaSummary:
         Genes per expression table, and rows that were left out.
     labelled, classes
         Patients with a label, and different labels.
+    implausible
+        Gene -> values that no measurement gives; they are landed as they are.
     """
 
     patients: int
@@ -82,6 +85,7 @@ class TcgaSummary:
     labelled: int
     classes: int
     calls_left_out: dict[str, int] = field(default_factory=dict)
+    implausible: dict[str, str] = field(default_factory=dict)
 
 
 def import_tcga_maf(
@@ -234,4 +238,7 @@ def _summary(
         labelled=len(labels),
         classes=len(set(labels.values())),
         calls_left_out=calls.left_out if calls else {},
+        implausible=implausible_genes(expression.matrix.values.T, expression.matrix.rows)
+        if expression
+        else {},
     )

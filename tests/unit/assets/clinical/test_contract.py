@@ -93,6 +93,7 @@ def test_clinical_contract__every_column_carries_its_unit_in_its_name():
         "_fl": "fL",
         "_years": "a",
         "_days": "d",
+        "_kg": "kg",
     }
     for feature in clinical_contract().features:
         endings = [end for end in units if feature.name.endswith(end)]

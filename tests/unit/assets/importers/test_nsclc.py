@@ -11,6 +11,7 @@ from oncoframe.errors import FileMissing, ImpossibleValue, WrongFormat
 
 COLUMNS = {
     "Patient ID": "X-1", "Patient affiliation": "Here", "Age at Histological Diagnosis": "60",
+    "Weight (lbs)": "176", "Quit Smoking Year": "1988",
     "Gender": "Male", "Ethnicity": "Caucasian", "Smoking status": "Former", "Pack Years": "20",
     "%GG": "0%", "Tumor Location (choice=RUL)": "Checked",
     "Tumor Location (choice=LLL)": "Unchecked", "Tumor Location (choice=Unknown)": "Unchecked",
@@ -82,11 +83,19 @@ def test_clinical_tables__speak_the_canonical_columns(write):
     assert {name for name in landed if known[name] is Known.AFTER_INDEX} == outcomes
     assert str(row["index_date"]) == "2000-01-11"
     assert (row["sex"], row["tumour_lobe"], row["histological_grade"]) == ("male", "rul", "g2")
+    assert (row["weight_kg"], row["smoking_quit_year"], row["smoke_free_years"]) == (79.8, 1988, 12)
     assert (row["egfr_clinical"], row["kras_clinical"]) == ("mutant", None)
     assert patients["recurrence_free_days"].to_list() == [None, None, None, 1, None]
     two_years = labels.filter(label_name="two_year_survival")
     decided = dict(two_years.select("patient_id", pl.col("known_on").cast(pl.String)).iter_rows())
     assert (decided["X-1"], decided["X-3"]) == ("2002-01-10", "2000-07-29")
+
+
+def test_clinical_tables__know_no_years_without_smoke_that_are_still_to_come(write):
+    """Who gave up after the surgery had not done so when the prediction is made."""
+    patients, _ = clinical_tables(write(**{"Quit Smoking Year": "2001"}))
+    assert patients["smoking_quit_year"].to_list() == [2001] * 5
+    assert patients["smoke_free_years"].null_count() == 5
 
 
 def test_import_nsclc__lands_genes_but_not_the_outcome_beside_them(write, tmp_path):
@@ -130,4 +139,8 @@ def test_import_nsclc__takes_the_public_download(real_data, tmp_path):
     assert (summary.patients, summary.with_expression, summary.genes) == (211, 130, 140)
     assert (summary.expression_without_patient, summary.without_index_date) == (0, 0)
     assert sum(summary.two_year_survival.values()) == 180
+    assert summary.implausible == {
+        "MIB1": "1, as far as 295,000,030 (median 14.14)",
+        "TRIM13": "1, as far as 80,971.016 (median 5.718)",
+    }
     assert summary.deaths == 63

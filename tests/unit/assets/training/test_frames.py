@@ -2,15 +2,18 @@
 
 import json
 
+import numpy as np
 import polars as pl
 import pytest
 
 from assets.training.frames import FrameBuilder, FrameRequest, rebuild
-from assets.training.sidecar import FRAME, SIDECAR, read_sidecar
+from assets.training.sidecar import FRAME, SIDECAR, facts, read_sidecar
 from ml.frames.frame import read_frame
 from ml.study.definition import Study
+from ml.training.eligibility import check_frame
 from oncoframe.contracts import Block, Contract, Feature, Known
 from oncoframe.errors import StudyError
+from oncoframe.ledger import Outcome
 
 BLOOD = Contract(
     table="blood",
@@ -153,10 +156,10 @@ def test_build__sidecar_tells_columns_exclusions_and_shares(ward, build):
     assert about["rows"] == 4
     assert about["excluded"] == {"no label": ["nolabel"]}
     assert about["performed_share"] == {"blood": 0.75, "marrow": 0.75}
-    assert about["columns"]["blood__BCR_u3a__u3a_ABL1"] == {
-        "view": "blood", "modality": "blood", "feature": "BCR::ABL1", "unit": "1",
-        "description": "fusion seen", "known": "at_index", "kind": "scalar",
-        "dtype": "Boolean",
+    assert about["columns"]["blood__count"] == {
+        "view": "blood", "modality": "blood", "feature": "count", "unit": "1",
+        "description": "cells", "known": "at_index", "kind": "scalar",
+        "dtype": "Int64",
     }  # fmt: skip
     assert about["columns"]["blood__profile"]["fill"] is None
     assert about["guards"]["same"]["expression_unit"] == "counts"
@@ -227,6 +230,56 @@ def test_read_sidecar__names_the_frames_that_are_there(build, builder):
 
     with pytest.raises(StudyError, match=f"no frame nothing; expected one of {frame_id}"):
         read_sidecar(builder.folder, "nothing")
+
+
+def test_build__leaves_out_columns_of_which_nobody_has_a_value(ward, build, builder):
+    """A cohort of lung cancers has no blasts: such columns read like findings that nobody has."""
+    about = build()
+    fusion = "blood__BCR_u3a__u3a_ABL1"
+    assert list(about["empty_columns"]) == [fusion]
+    assert fusion not in about["columns"]
+    assert fusion not in read_frame(builder.folder / about["frame_id"]).rows.columns
+    # That a column went empty is drift, which only a frame to score can show.
+    assert fusion in build(everyone=True)["columns"]
+
+    ward.measure(BLOOD, "P0", created=1, profile=[1.0, 0.0], BCR_u3a__u3a_ABL1=False)
+    assert build()["empty_columns"] == {}
+
+
+def test_check_frame__knows_empty_columns_that_the_study_excludes(ward, builder):
+    """A typing error in an exclusion is refused; a column that is empty here is none."""
+    exclude = {"blood__BCR_u3a__u3a_ABL1": "tells the class", "blood__cuont": "misspelt"}
+    study = ward.study(features={"service": "toy", "exclude": exclude})
+    frame = read_frame(builder.folder / builder.build(FrameRequest(study))["frame_id"])
+
+    with pytest.raises(StudyError, match="columns that the frame does not have; got blood__cuont"):
+        check_frame(frame, study)
+
+
+@pytest.mark.parametrize("choice", ["kept", "nulled"])
+def test_build__says_what_is_implausible(ward, build, builder, choice):
+    """A gene at 295,000,030 FPKM is a defect of the table; whether a model sees it is declared."""
+    for number in range(4, 24):
+        ward.admit(f"P{number}", "AML" if number % 2 else "ALL")
+        wrong = number == 9
+        profile = [2.0, 295_000_030.0 if wrong else 14.0 + number]
+        ward.measure(BLOOD, f"P{number}", count=10**9 if wrong else number, profile=profile)
+
+    about = build(guards={"implausible": choice})
+
+    told = {row["column"]: row for row in about["guards"]["implausible"]}
+    assert set(told) == {"blood__count", "blood__profile[NPM1]"}
+    gene = told["blood__profile[NPM1]"]
+    assert (gene["values"], gene["farthest"]) == (1, pytest.approx(295_000_030.0))
+    assert (
+        "implausible, " + choice + ": blood__count, median 13",
+        "1 as far as 1,000,000,000",
+    ) in (facts(about))
+    rows = read_frame(builder.folder / about["frame_id"]).rows.filter(patient_id="P9")
+    assert rows["blood__count"].item() == (10**9 if choice == "kept" else None)
+    first, second = rows["blood__profile"].item()
+    assert first == 2.0
+    assert np.isnan(second) == (choice == "nulled")
 
 
 def test_rebuild__gives_the_bytes_whatever_became_of_the_tables(ward, build, builder):
@@ -324,3 +377,24 @@ def test_build__of_everyone_takes_the_more_frequent_way(ward, build):
 
     found = build(everyone=True)["excluded"]
     assert found == {"measured with another expression_unit": ["P0", "P1", "P2"]}
+
+
+@pytest.mark.parametrize("choice", ["exclude", "missing"])
+def test_build__does_with_an_unreadable_file_what_the_study_says(ward, build, builder, choice):
+    """The file was replaced by a broken one: the value of the old one is not true any more."""
+    ward.admit("P4", "ALL")
+    ward.attempt("P1", "blood", Outcome.QUARANTINED)
+
+    about = build(population={"unreadable": choice})
+    rows = read_frame(builder.folder / about["frame_id"]).rows.filter(patient_id="P1")
+
+    if choice == "exclude":
+        assert about["excluded"] == {"a file of the patient is in quarantine": ["P1"]}
+        assert (len(rows), about["unread"]) == (0, {})
+        return
+    assert (about["excluded"], about["unread"]) == ({}, {"blood": ["P1"]})
+    assert ("blood could not be read, taken as missing", "1") in facts(about)
+    assert rows["blood__blood_performed"].item() is False
+    assert rows["blood__count"].item() is None
+    assert rows["blood__profile"].item() is None
+    assert rows["marrow__marrow_performed"].item()

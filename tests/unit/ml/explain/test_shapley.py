@@ -125,6 +125,33 @@ def test_is_explainable__only_trees_of_their_own_columns(cohort):
     assert not is_explainable(fitted("ensemble", cohort))
 
 
+def test_contributions__flags_of_one_column_are_one_reason():
+    """That a patient is female, and that she is not male, would be told as two reasons."""
+    rng = np.random.default_rng(5)
+    truth = np.arange(N * 3) % 2
+    sex = np.where(rng.random(N * 3) < np.where(truth == 1, 0.85, 0.15), "female", "male")
+    features = pd.DataFrame({"clinical_features__age": rng.normal(size=N * 3).astype(np.float32)})
+    features["clinical_features__sex"] = sex.astype(object)
+    labels = np.array([f"class {i}" for i in truth], dtype=object)
+    classes = np.unique(labels)
+    recipe = fitted("lightgbm", (features, labels))
+
+    found = contributions(recipe, features, classes)
+
+    assert sorted(found.features) == ["clinical_features__age", "clinical_features__sex"]
+    said = recipe.predict_proba(features)
+    score = found.base + found.values.sum(axis=1)
+    np.testing.assert_allclose(score[:, 1], np.log(said[:, 1] / said[:, 0]), atol=1e-3)
+    everybody = np.ones(len(labels), dtype=bool)
+    ids = np.array([f"P{i:03d}" for i in range(len(labels))])
+    told = combine([(everybody, found)], ids, classes, {"clinical_features": "clinical"})
+    own = told.patients.filter(feature="clinical_features__sex", **{"class": "class 1"})
+    assert own.sort("patient_id")["category"].to_list() == sex.tolist()
+    assert own["value"].null_count() == len(own)
+    [first, *_] = reasons(recipe, features.iloc[[0]], classes, "class 1")
+    assert (first.feature, first.value) == (f"clinical_features__sex_{sex[0]}", 1.0)
+
+
 @pytest.mark.parametrize("model", ["lightgbm", "xgboost"])
 def test_patient_force__adds_up_for_a_thousand_patients(model):
     """A heading that is not the sum of its bars is what a reader checks first."""

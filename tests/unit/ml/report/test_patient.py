@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from ml.report.blocks import Table, render
-from ml.report.patient import patient_page, warnings
+from ml.report.blocks import Table, Tile, render
+from ml.report.patient import patient_page, warnings, with_stored_values
 from ml.report.patient_facts import Answer, Case, CaseReason, Unusual
 from ml.report.study import frame_dictionary, frame_sidecar
 from ml.report.words import Evidence
@@ -62,13 +62,30 @@ def test_patient_page__reasons_in_the_words_of_the_clinic(kept, case, dictionary
     assert rows[3][:2] == ("White blood cells", "not known")
 
 
+def test_patient_page__a_category_is_the_answer_to_its_column(kept, case, dictionary):
+    """Sex of the patient: f, yes, is how a table of flags talks."""
+    reasons = (CaseReason("clinical_features__sex_f", 1.0, 0.5, None),)
+    page = patient_page(kept.training, replace(case, reasons=reasons), dictionary)
+    assert tables(page)["reasons"].rows[0][:3] == ("Sex of the patient", "f", "")
+
+
+def test_patient_page__shows_one_value_per_gene(case):
+    """The models of the cross-validation normalise on fewer patients: 3.25 here, 3.19 there."""
+    own = pl.DataFrame(
+        {"feature": ["expression_features__expression[HOXA9]", "clinical_features__wbc"],
+         "value": [3.19, 7.0]}
+    )  # fmt: skip
+    seen = replace(case, values={"expression_features__expression[HOXA9]": 3.25})
+    assert with_stored_values(own, seen)["value"].to_list() == [3.25, 7.0]
+
+
 def test_patient_page__a_patient_of_the_training_is_answered_for_out_of_fold(
     kept, case, dictionary
 ):
     """The stored model has seen the patient: its own 99.9 % would be self-praise."""
     page = patient_page(kept.training, case, dictionary)
 
-    assert page.headline[0] == ("Most probable class", "APL", "probability 90.0 %")
+    assert page.headline[0] == Tile("Most probable class", "APL", "probability 90.0 %")
     assert tables(page)["answer"].rows[0] == ("APL", "yes", "90.0 %", "99.9 %")
     assert "was among those the stored model was fitted on" in page.warnings[0]
 

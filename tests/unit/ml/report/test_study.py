@@ -12,6 +12,7 @@ from ml.report.blocks import (
     Picture,
     Section,
     Table,
+    Tile,
     interval,
     number,
     script_json,
@@ -96,7 +97,9 @@ def test_study_page__header_names_what_it_is_about(page):
     assert header["Trained"] == "2024-05-06 07:08 UTC"
     assert header["Code version"] == "9.8.7"
     assert header["Dagster run"] == "d-1"
-    assert ("Accuracy", "0.812", "95 % interval 0.601 to 0.923") in page.headline
+    tiles = {tile.name: tile for tile in page.headline}
+    assert tiles["Accuracy"].value == "0.812"
+    assert tiles["Accuracy"].small.startswith("95 % interval 0.601 to 0.923; always the most")
 
 
 def test_study_page__results_are_those_of_the_files(page):
@@ -287,7 +290,9 @@ def test_study_page__survival_has_concordance_and_no_classes(written):
 
     page = study_page(training, written.frame)
 
-    assert page.headline == (("Concordance index", "0.679", "95 % interval 0.510 to 0.800"),)
+    said = "95 % interval 0.510 to 0.800; chance 0.500"
+    assert page.headline == (Tile("Concordance index", "0.679", said),)
+    assert dict(section(page, "cohort").blocks[0].rows)["Censored"].startswith("2 alive when last")
     assert section(page, "results").blocks[0].rows[0][3] == "0.679 [0.510, 0.800]"
     assert table(page, "results", "shuffled")["all, cox"] == ("yes", "0.490 [0.400, 0.580]")
     assert "classes" not in [s.anchor for s in page.sections]

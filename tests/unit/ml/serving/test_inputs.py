@@ -257,3 +257,22 @@ def test_predict__reads_a_vector_of_a_longer_dictionary(model, frame, expected):
     longer = frame.rows.filter(full).with_columns(pl.concat_list(EXPRESSION, pl.lit(7.0)))
     answer = model.predict(longer)
     np.testing.assert_allclose(answer.filter(like="p["), expected[full.to_numpy()], atol=1e-9)
+
+
+def test_features_of__a_column_that_nobody_of_a_frame_has_is_not_known(model, frame):
+    """A training frame leaves it out; the champion of an older one is still asked about it."""
+    blasts = "clinical_features__blasts"
+    empty = frame.sidecar.model_copy(
+        update={
+            "columns": {name: of for name, of in COLUMNS.items() if name != blasts},
+            "empty_columns": {blasts: COLUMNS[blasts]},
+        }
+    )
+    without = Frame(empty, frame.rows.drop(blasts), frame.dictionaries)
+    unknown = frame.rows.with_columns(pl.lit(None, pl.Int64).alias(blasts))
+    nulls = Frame(frame.sidecar, unknown, frame.dictionaries)
+
+    pd.testing.assert_frame_equal(model.features_of(without), model.features_of(nulls))
+    bare = empty.model_copy(update={"empty_columns": {}})
+    with pytest.raises(StudyError, match="the frame lacks columns that the model takes"):
+        model.features_of(Frame(bare, without.rows, frame.dictionaries))
