@@ -15,15 +15,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scipy.stats import norm
+import numpy as np
 
-from ml.intervals import CONFIDENCE, Estimate
+from ml.evaluation.calibration import CalibrationSummary
+from ml.evaluation.shuffled import above_chance
+from ml.intervals import Estimate
 from ml.promotion.comparison import COMPARED, Challenge
 from ml.study.modelling import Promotion
-
-#: Area under the ROC curve of a model that knows nothing, and how far above it shuffled labels
-#: must be to speak of a leak: small deviations are the luck of one shuffle.
-CHANCE, CHANCE_MARGIN = 0.5, 0.05
 
 
 @dataclass(frozen=True)
@@ -162,13 +160,37 @@ def _metrics(challenge: Challenge, rules: Promotion) -> Condition:
 
 
 def _calibration(challenge: Challenge, rules: Promotion) -> Condition:
-    own, other = challenge.overall.ece_challenger, challenge.overall.ece_champion
-    passed = own <= rules.max_ece
-    sentence = f"Calibration error {own:.3f} (at most {rules.max_ece:.3f}"
+    own, other = challenge.overall.calibration_challenger, challenge.overall.calibration_champion
+    passed = own.ece <= rules.max_ece
+    sentence = f"Calibration error {own.ece:.3f} (at most {rules.max_ece:.3f}"
     if other is not None:
-        passed = passed and own <= other + rules.ece_margin
-        sentence += f"; the champion's is {other:.3f}, at most {rules.ece_margin:.3f} more"
-    return Condition("calibration", passed, f"{sentence}).")
+        passed = passed and own.ece <= other.ece + rules.ece_margin
+        sentence += f"; the champion's is {other.ece:.3f}, at most {rules.ece_margin:.3f} more"
+    found = judge_calibration(own, rules)
+    return Condition("calibration", passed and found.passed, f"{sentence}). {found.sentence}")
+
+
+def judge_calibration(found: CalibrationSummary, rules: Promotion) -> Condition:
+    """Whether calibration in the large and slope are near 0 and 1, or cannot be told from them.
+
+    What is not known does not pass.
+    """
+    passed, said = True, []
+    for name, of, ideal, margin in (
+        (f"calibration in the large of {found.of}", found.in_the_large, 0.0,
+         rules.in_the_large_margin),
+        ("slope", found.slope, 1.0, rules.slope_margin),
+    ):  # fmt: skip
+        # NaN is neither near nor within.
+        near = abs(of.value - ideal) <= margin
+        passed = passed and (near or of.low <= ideal <= of.high)
+        known = f"{of.value:+.2f} [{of.low:+.2f}, {of.high:+.2f}]" if np.isfinite(of.value) else (
+            "not known"
+        )  # fmt: skip
+        said.append(f"{name} {known} (ideal {ideal:g}, at most {margin:g} off)")
+    because = f": {found.reason}" if found.reason else ""
+    sentence = "; ".join(said)
+    return Condition("calibration", passed, f"{sentence[0].upper()}{sentence[1:]}{because}.")
 
 
 def _subgroups(challenge: Challenge, rules: Promotion) -> Condition:
@@ -206,19 +228,17 @@ def _leakage(evidence: Evidence, person: Person) -> Condition:
 
 
 def _shuffled_labels(permuted: Sequence[Mapping[str, Any]]) -> Condition:
-    """Of many shuffles some are above chance by luck; the interval is widened for their number."""
     name = "shuffled_labels"
     if not permuted:
         return Condition(name, False, "The labels were never shuffled (permuted_labels is 0).")
-    tail = (1 - CONFIDENCE) / 2
-    wider = float(norm.isf(tail / len(permuted)) / norm.isf(tail))
-    above = []
-    for row in permuted:
-        value, low, high = row["auroc"]
-        lowest = value - wider * (value - low)
-        # Turned so that NaN, which could not be measured, does not pass.
-        if not (value <= CHANCE + CHANCE_MARGIN or lowest <= CHANCE):
-            above.append(f"{row['modalities']} AUROC {value:.3f} [{low:.3f}, {high:.3f}]")
+    found = above_chance([row["auroc"] for row in permuted])
+    if None in found:
+        return Condition(name, False, "A shuffle of the labels could not be measured.")
+    above = [
+        f"{row['modalities']} AUROC {_plain(row['auroc'])}"
+        for row, is_above in zip(permuted, found, strict=True)
+        if is_above
+    ]
     if above:
         return Condition(name, False, f"Shuffled labels are told above chance: {'; '.join(above)}.")
     return Condition(name, True, f"None of {len(permuted)} shuffles is told above chance.")
@@ -253,3 +273,8 @@ def _approver(person: Person) -> Condition:
 
 def _interval(estimate: Estimate) -> str:
     return f"{estimate.value:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]"
+
+
+def _plain(found: Sequence[float]) -> str:
+    value, low, high = found
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"

@@ -21,7 +21,6 @@ from oncoframe.columns import Column
 METRIC_NAMES = {
     "concordance": "concordance index",
     "concordance_ipcw": "concordance (IPCW)",
-    "brier": "integrated Brier score",
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
     "macro_f1": "macro F1",
@@ -33,6 +32,7 @@ METRIC_NAMES = {
     "f1": "F1",
     "auroc": "AUROC",
     "log_loss": "log loss",
+    "brier": "Brier score",
 }
 _SPLITS = {
     "patient": "at random, all data of a patient in one fold",
@@ -46,9 +46,17 @@ _TESTED = {
 }
 _SAMPLERS = {
     "none": "no correction for class imbalance",
-    "class_weights": "weights by class size (power {power:g})",
-    "adasyn": "ADASYN within the training fold",
-    "loras": "LoRAS within the training fold",
+    "class_weights": "weights by class size (power {power:g}), taken back from the probabilities",
+    "adasyn": "ADASYN within the training fold, taken back from the probabilities",
+    "loras": "LoRAS within the training fold, taken back from the probabilities",
+}
+#: What was chosen to recalibrate with, in words.
+CALIBRATORS = {
+    "none": "none; no calibrator was better out of fold",
+    "temperature": "temperature scaling",
+    "platt": "logistic recalibration (Platt; temperature with an intercept per class)",
+    "vector": "a slope and an intercept per class (beta calibration; vector scaling)",
+    "isotonic": "isotonic regression",
 }
 
 
@@ -96,6 +104,9 @@ def facts(
         "performed": _performed(frame),
         "guards": _guards(frame),
         "metrics": _metrics(row),
+        "best_by": _best_by(result),
+        "baselines": _baselines(result),
+        "verdict": _verdict(result),
         "comparison": ", ".join(dict.fromkeys(r["recipe"] for r in result["recipes"])),
         "permuted": _permuted(training),
         **_of_plan(training),
@@ -113,6 +124,40 @@ def row_of(result: Mapping[str, Any], model: StoredModel) -> dict[str, Any]:
         if (row["recipe"], row["modalities"]) == (model.recipe, model.modality_set)
     )
     return found
+
+
+def _best_by(result: Mapping[str, Any]) -> str | None:
+    return METRIC_NAMES[result["best_by"]] if "best_by" in result else None
+
+
+def _baselines(result: Mapping[str, Any]) -> str | None:
+    """What always saying the same would reach."""
+    constant = result.get("constant")
+    if constant is None:
+        return None
+    said = ", ".join(
+        f"{METRIC_NAMES[name]} {interval(estimate_of(constant, name))}"
+        for name in ("accuracy", "log_loss", "brier")
+    )
+    return f"always {result['majority']}, with the class shares as probabilities: {said}"
+
+
+def _verdict(result: Mapping[str, Any]) -> str | None:
+    """What the best model is shown to beat, and what not."""
+    rivals = result.get("rivals")
+    if not rivals:
+        return None
+    beaten, others = (
+        [row["name"] for row in rivals if row["is_beaten"] is wanted] for wanted in (True, False)
+    )
+    said = [f"beats {', '.join(beaten)}"] if beaten else []
+    said += [f"is not shown to beat {', '.join(others)}"] if others else []
+    return f"{', but '.join(said)} (by {METRIC_NAMES[result['best_by']]})"
+
+
+def estimate_of(row: Mapping[str, Any], metric: str) -> list[float | None] | None:
+    """Value, low and high end of a metric of a result row."""
+    return [row[metric], *row[f"{metric}_ci"]] if f"{metric}_ci" in row else None
 
 
 def _recipe(recipe: Recipe) -> str:
@@ -212,10 +257,12 @@ def _of_model(model: StoredModel) -> dict[str, str | None]:
     if calibration is not None:
         after = calibration["after"]
         found["calibration"] = (
-            f"slope {interval(after['slope'], 2)}, intercept {interval(after['intercept'], 2)}, "
+            f"in the large ({after['of']}) {interval(after['in_the_large'], 2)}, "
+            f"observed over expected {interval(after['observed_expected'], 2)}, "
+            f"slope {interval(after['slope'], 2)}, "
             f"expected calibration error {interval(after['ece'])}"
         )
-        found["recalibration"] = f"temperature scaling, power {calibration['power']:.2f}"
+        found["recalibration"] = CALIBRATORS[calibration["calibrator"]["kind"]]
     if coverage is not None:
         found["coverage"] = (
             f"{percent(coverage['asked'])} asked, {interval(coverage['overall'])} observed"

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ml.evaluation.shuffled import CHANCE_MARGIN
 from ml.figures.performance import reliability_figure, similar_confusion_figure, similarity_order
 from ml.report.blocks import (
     NONE,
@@ -18,17 +19,23 @@ from ml.report.blocks import (
     Table,
     Text,
     interval,
+    number,
     percent,
     picture,
     signed,
     stored_picture,
     whole,
 )
-from ml.report.facts import METRIC_NAMES
+from ml.report.facts import CALIBRATORS, METRIC_NAMES, estimate_of, row_of
 from ml.training.stored import StoredModel, StoredTraining, read_json, read_table
 
 #: Metrics of the paired differences; the others are in the registry.
-_COMPARED = {"concordance": "Concordance index", "accuracy": "Accuracy", "macro_f1": "Macro F1"}
+_COMPARED = {
+    "concordance": "Concordance index",
+    "log_loss": "Log loss",
+    "accuracy": "Accuracy",
+    "macro_f1": "Macro F1",
+}
 _CLASS_METRICS = ("precision", "recall", "f1", "auroc")
 
 
@@ -41,18 +48,19 @@ def results_section(training: StoredTraining, model: StoredModel) -> Section:
     blocks: list[Block] = [_model_table("Models, 95 % intervals", rows, first, model)]
     if rest:
         blocks.append(_model_table("Models, other measures", rows, rest, model))
-    blocks += [_majority(result), *_modalities(training.folder, rows)]
+    blocks += [*_rivals(result), *_modalities(training.folder, rows)]
     if (differences := _differences(training, model)) is not None:
         blocks.append(differences)
-    blocks += _above_baseline(result)
+    blocks += _complete_cases(result, model)
     permuted = training.permuted
     if permuted:
         blocks.append(_permuted_table(permuted))
-        if not all(row["at_chance"] for row in permuted):
+        if any(row["at_chance"] is False for row in permuted):
             blocks.append(
-                Text("A model of shuffled labels is not at chance: something leaks, or the "
-                     "interval missed by chance (1 in 20).", "warning")
-            )  # fmt: skip
+                Text("A model of shuffled labels is above chance: something leaks.", "warning")
+            )
+        if any(row["at_chance"] is None for row in permuted):
+            blocks.append(Text("A shuffle of the labels could not be measured.", "warning"))
     else:
         blocks.append(Text("No model was trained on shuffled labels.", "warning"))
     return Section("results", "Results", tuple(blocks))
@@ -71,7 +79,7 @@ def _model_table(
         ("Recipe", "Modality set", "Columns", *(_head(METRIC_NAMES[name]) for name in metrics)),
         tuple(
             (row["recipe"], row["modalities"], whole(row["features"]),
-             *(interval(_estimate(row, name)) for name in metrics))
+             *(interval(estimate_of(row, name)) for name in metrics))
             for row in rows
         ),
         words=2,
@@ -85,16 +93,55 @@ def _head(name: str) -> str:
     return name[0].upper() + name[1:]
 
 
-def _estimate(row: Mapping[str, Any], metric: str) -> list[float | None] | None:
-    return [row[metric], *row[f"{metric}_ci"]] if f"{metric}_ci" in row else None
+def _rivals(result: Mapping[str, Any]) -> list[Block]:
+    """What the best model was chosen by, and what it is shown to beat."""
+    rivals = result.get("rivals")
+    if not rivals:
+        return []
+    by = METRIC_NAMES[result["best_by"]]
+    constant, share = result["constant"], percent(result["majority_share"], 1)
+    table = Table(
+        f"Against simpler ways, by {by}, paired differences",
+        ("Rival", "Its " + by, "Best model less rival", "Beaten"),
+        tuple(
+            (row["name"], interval(row["value"]), signed(row["difference"]),
+             "yes" if row["is_beaten"] else "no")
+            for row in rivals
+        ),
+        note=f"Best is the model with the best {by}, as the study declares. Always naming "
+        f"{result['majority']} would be right for {share} of the patients; the class shares as "
+        f"probabilities have a log loss of {interval(estimate_of(constant, 'log_loss'))} and a "
+        f"Brier score of {interval(estimate_of(constant, 'brier'))}.",
+    )  # fmt: skip
+    missed = [row["name"] for row in rivals if not row["is_beaten"]]
+    if not missed:
+        return [table]
+    said = f"The best model is not shown to beat {', '.join(missed)}."
+    return [table, Text(said, "warning")]
 
 
-def _majority(result: Mapping[str, Any]) -> Text:
-    share = result.get("majority_share")
-    if share is None:
-        return Text("")
-    return Text(f"Always naming the most frequent class would be right for {percent(share, 1)} "
-                "of the patients.")  # fmt: skip
+def _complete_cases(result: Mapping[str, Any], model: StoredModel) -> list[Block]:
+    """All models again, on the patients who had every assay."""
+    found = result.get("complete_cases")
+    if found is None or found["patients"] == row_of(result, model)["patients"]:
+        return []
+    if found["reason"]:
+        return [Text(f"Patients with every assay: {found['reason']}.")]
+    shown = ("log_loss", "accuracy", "macro_f1", "auroc")
+    return [
+        Table(
+            f"The same models on the {found['patients']} patients who had every assay",
+            ("Recipe", "Modality set", *(_head(METRIC_NAMES[name]) for name in shown)),
+            tuple(
+                (row["recipe"], row["modalities"],
+                 *(interval(estimate_of(row, name)) for name in shown))
+                for row in found["recipes"]
+            ),
+            words=2,
+            note="Above, a missing assay counts as missing, and everybody takes part. Here every "
+            f"row is of the patients who had {', '.join(found['assays'])}.",
+        )
+    ]  # fmt: skip
 
 
 def _modalities(folder: Path, rows: list[dict[str, Any]]) -> list[Block]:
@@ -132,23 +179,7 @@ def _differences(training: StoredTraining, model: StoredModel) -> Table | None:
     )
 
 
-def _above_baseline(result: Mapping[str, Any]) -> list[Block]:
-    above = result.get("above_baseline") or {}
-    if not above.get("baseline"):
-        return []
-    metric = next((m for m in _COMPARED if m in above), None)
-    if metric is None:
-        return []
-    estimate = above[metric]
-    is_above = estimate[1] is not None and estimate[1] > 0
-    said = "is above" if is_above else "is not shown to be above"
-    return [
-        Text(
-            f"The best model {said} the best plain baseline ({above['baseline']}): "
-            f"{METRIC_NAMES[metric]} {signed(estimate)}.",
-            "plain" if is_above else "warning",
-        )
-    ]
+_AT_CHANCE = {True: "yes", False: "no", None: "not measured"}
 
 
 def _permuted_table(permuted: list[dict[str, Any]]) -> Table:
@@ -157,13 +188,14 @@ def _permuted_table(permuted: list[dict[str, Any]]) -> Table:
         "Check: the same evaluation on shuffled labels",
         ("Modality set", "At chance", *(_head(METRIC_NAMES[m]) for m in shown)),
         tuple(
-            (row["modalities"], "yes" if row["at_chance"] else "no",
+            (row["modalities"], _AT_CHANCE[row["at_chance"]],
              *(interval(row[m]) for m in shown))
             for row in permuted
         ),
         words=2,
-        note="With labels of other patients there is nothing to find; AUROCs or concordances "
-        "whose intervals leave out 0.5 would show a leak, if it is more than one row in ten.",
+        note="With labels of other patients there is nothing to find. A row more than "
+        f"{CHANCE_MARGIN:g} above 0.5 whose interval, widened for {len(permuted)} rows, leaves out "
+        "0.5 would show a leak.",
     )  # fmt: skip
 
 
@@ -226,27 +258,45 @@ def calibration_section(model: StoredModel) -> Section:
         text = Text("Calibration was not measured for this model.", "warning")
         return Section("calibration", "Calibration", (text,))
     named = {"as the model gives them": found["before"], "recalibrated": found["after"]}
+    after = found["after"]
+    because = f" {after['reason']}." if after["reason"] else ""
     table = Table(
-        "Calibration of the probabilities, 95 % intervals",
-        ("Probabilities", "Slope", "Intercept", "Expected calibration error"),
+        f"Calibration of the probabilities, 95 % intervals; in the large of {after['of']}",
+        ("Probabilities", "In the large", "Observed / expected", "Slope",
+         "Expected calibration error"),
         tuple(
-            (name, interval(c["slope"], 2), interval(c["intercept"], 2), interval(c["ece"]))
+            (name, interval(c["in_the_large"], 2), interval(c["observed_expected"], 2),
+             interval(c["slope"], 2), interval(c["ece"]))
             for name, c in named.items()
         ),
-        note="Ideal: slope 1, intercept 0, error 0. A slope below 1 is overconfidence. The error "
-        "is above 0 by chance also for a calibrated model.",
-    )
+        note="Ideal: in the large 0, observed over expected 1, slope 1, error 0. In the large "
+        "below 0: too much was predicted. A slope below 1 is overconfidence. The error is above 0 "
+        "by chance also for a calibrated model." + because,
+    )  # fmt: skip
+    by_class = Table(
+        "Calibration class by class, each against all others",
+        ("Class", "Patients", "Expected", "In the large", "Observed / expected", "Slope"),
+        tuple(
+            (c["class"], whole(c["events"]), number(c["expected"], 1),
+             interval(c["in_the_large"], 2), interval(c["observed_expected"], 2),
+             interval(c["slope"], 2) if c["slope"][0] is not None else c["reason"] or NONE)
+            for c in after["classes"]
+        ),
+    )  # fmt: skip
     curve = picture(
         reliability_figure({name: c["reliability"] for name, c in named.items()}),
         alt="Reliability curve: share of correct predictions against the mean probability of the "
         "predicted class, in groups of equally many patients, before and after recalibration.",
         caption="Reliability of the predicted class, in groups of equally many patients.",
     )
-    power = Text(
-        f"Recalibrated by temperature scaling; the stored model uses the power "
-        f"{found['power']:.2f}. In cross-validation it was fitted on training patients only."
+    said = CALIBRATORS[found["calibrator"]["kind"]]
+    if not found["is_calibrated"]:
+        said = "none; what the folds chose made the log loss worse out of fold"
+    chosen = Text(
+        f"Recalibration of the stored model: {said}. In cross-validation it was chosen and fitted "
+        "on training patients only, after the class weights were taken back."
     )
-    return Section("calibration", "Calibration", (table, curve, power))
+    return Section("calibration", "Calibration", (table, by_class, curve, chosen))
 
 
 def conformal_section(training: StoredTraining, model: StoredModel) -> Section:

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from ml.evaluation.metrics import LOSSES
 from ml.report.blocks import FactList, Page, Section, Table, Text, number, percent, present, render
 from ml.report.cohort import cohort_section, subgroup_section
 from ml.report.facts import METRIC_NAMES, facts, row_of
@@ -27,7 +28,7 @@ from ml.training.stored import StoredModel, StoredTraining, read_json
 from oncoframe.errors import StudyError
 
 #: Metrics of the headline, those that the model has.
-_HEADLINE = ("concordance", "accuracy", "macro_f1", "auroc")
+_HEADLINE = ("concordance", "log_loss", "accuracy", "macro_f1", "auroc")
 
 
 def study_report(
@@ -155,7 +156,10 @@ def _headline(training: StoredTraining, model: StoredModel) -> tuple[tuple[str, 
         (
             METRIC_NAMES[name][0].upper() + METRIC_NAMES[name][1:],
             number(row[name]),
-            f"95 % interval {number(row[f'{name}_ci'][0])} to {number(row[f'{name}_ci'][1])}",
+            (
+                f"95 % interval {number(row[f'{name}_ci'][0])} to {number(row[f'{name}_ci'][1])}"
+                f"{_beside(training.result, name)}"
+            ),
         )
         for name in _HEADLINE
         if f"{name}_ci" in row
@@ -163,9 +167,29 @@ def _headline(training: StoredTraining, model: StoredModel) -> tuple[tuple[str, 
     coverage = read_json(model.folder, "coverage.json")
     if coverage is not None:
         _, low, high = coverage["overall"]
-        said = f"{percent(coverage['asked'])} asked; interval {number(low)} to {number(high)}"
+        said = (
+            f"{percent(coverage['asked'])} asked; interval {number(low)} to {number(high)}; "
+            f"{number(coverage['mean_size'][0], 2)} classes per set, "
+            f"{percent(coverage['answered'][0])} of the patients answered"
+        )
         shown.append(("Sets with the true class", number(coverage["overall"][0]), said))
     return tuple(shown)
+
+
+def _beside(result: Mapping[str, Any], metric: str) -> str:
+    """What doing nothing and the simplest model reach, and whether the metric that decides wins."""
+    if "constant" not in result or metric not in {"accuracy", result["best_by"]}:
+        return ""
+    simple = result["simplest"]
+    doing_nothing = "class shares" if metric in LOSSES else f"always {result['majority']}"
+    said = (
+        f"; {doing_nothing} {number(result['constant'][metric])}, simplest model "
+        f"({simple['recipe']} on {simple['modalities']}) {number(simple[metric])}"
+    )
+    missed = [row["name"] for row in result["rivals"] if not row["is_beaten"]]
+    if metric == result["best_by"] and missed:
+        said += f"; does not beat {', '.join(missed)}"
+    return said
 
 
 def _tripod_section(known: Mapping[str, str]) -> Section:

@@ -15,11 +15,9 @@ from typing import Any
 import polars as pl
 from pydantic import ValidationError
 
+from ml.evaluation.shuffled import above_chance
 from ml.study.definition import Study
 from oncoframe.errors import StudyError
-
-#: Concordance of a model that knows nothing.
-CHANCE = 0.5
 
 
 @dataclass(frozen=True)
@@ -136,11 +134,11 @@ class StoredTraining:
             {
                 "modalities": f"{row['modalities']}, {row['recipe']}",
                 "concordance": row["permuted_concordance"],
-                "at_chance": row["permuted_concordance"][1]
-                <= CHANCE
-                <= row["permuted_concordance"][2],
+                "at_chance": None if is_above is None else not is_above,
             }
-            for row in times
+            for row, is_above in zip(
+                times, above_chance([row["permuted_concordance"] for row in times]), strict=True
+            )
         ]
 
 

@@ -166,9 +166,33 @@ def _write_model(folder: Path) -> None:
         json.dumps({"classes": CLASSES, "confusion": [[1, 0, 1], [0, 2, 0], [0, 0, 2]]})
     )
     bins = [{"patients": 3, "confidence": c, "accuracy": [c, c - 0.1, c + 0.1]} for c in (0.4, 0.8)]
-    one = {"slope": [0.77, 0.66, 0.88], "intercept": [-0.12, -0.3, 0.1], "ece": [0.044, 0.03, 0.06]}
+    one = {
+        "of": CLASSES[0],
+        "slope": [0.77, 0.66, 0.88],
+        "in_the_large": [-0.12, -0.3, 0.1],
+        "observed_expected": [0.93, 0.81, 1.07],
+        "ece": [0.044, 0.03, 0.06],
+        "reason": None,
+    }
+    line = [0.1, 0.5, 0.9]
+    curve = {"predicted": line, "observed": line, "low": [0.0, 0.4, 0.8], "high": [0.2, 0.6, 1.0]}
+    one["classes"] = [
+        {
+            **{
+                name: one[name] for name in ("slope", "in_the_large", "observed_expected", "reason")
+            },
+            "class": c,
+            "patients": 223,
+            "events": n,
+            "expected": n + 0.5,
+            "curve": curve,
+        }
+        for c, n in zip(CLASSES, (3, 20, 200), strict=True)
+    ]
     (folder / "calibration.json").write_text(
-        json.dumps({"power": 0.85, "before": {**one, "reliability": bins},
+        json.dumps({"calibrator": {"kind": "platt", "slopes": [0.85], "intercepts": [0.1, 0, 0]},
+                    "tried": {"none": 0.5, "platt": 0.4}, "is_calibrated": True,
+                    "before": {**one, "reliability": bins},
                     "after": {**one, "slope": [0.99, 0.9, 1.1], "reliability": bins}})
     )  # fmt: skip
     share = [0.917, 0.85, 0.96]

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from ml.evaluation.calibration import CalibrationSummary
 from ml.intervals import Estimate
 from ml.promotion.comparison import Challenge, Comparison, GroupComparison
 from ml.promotion.criteria import DriftState, Evidence, Person, judge
@@ -12,17 +13,23 @@ from ml.study.modelling import Promotion
 RULES = Promotion(margin=0.03, max_ece=0.15, ece_margin=0.05, subgroup_margin=0.05)
 
 
+UNKNOWN = Estimate(float("nan"), float("nan"), float("nan"))
+
+
 def same(value: float = 0.0, low: float = -0.02, high: float = 0.02) -> dict[str, Estimate]:
     return dict.fromkeys(("accuracy", "macro_f1"), Estimate(value, low, high))
 
 
+CALIBRATED = CalibrationSummary(
+    "dead", Estimate(0.05, -0.3, 0.4), Estimate(0.9, 0.7, 1.1), Estimate(1.04, 0.8, 1.3), ece=0.05
+)
 OVERALL = Comparison(
     patients=200,
     challenger=same(0.9, 0.85, 0.95),
     champion=same(0.9, 0.85, 0.95),
     difference=same(),
-    ece_challenger=0.05,
-    ece_champion=0.05,
+    calibration_challenger=CALIBRATED,
+    calibration_champion=CALIBRATED,
 )
 CHALLENGE = Challenge(
     has_champion=True,
@@ -48,6 +55,13 @@ PERSON = Person("dr_lee", None, ["dr_lee", "dr_kim"], "better on APL")
 def refused(evidence: Evidence = EVIDENCE, person: Person = PERSON) -> dict[str, str]:
     """Conditions that did not hold, with their sentences."""
     return {c.name: c.sentence for c in judge(evidence, person, RULES) if not c.passed}
+
+
+def errors(own: float, champion: float) -> Evidence:
+    return overall(
+        calibration_challenger=replace(CALIBRATED, ece=own),
+        calibration_champion=replace(CALIBRATED, ece=champion),
+    )
 
 
 def overall(**changed) -> Evidence:
@@ -79,8 +93,40 @@ def test_judge__refuses_a_metric_that_nobody_could_measure():
 @pytest.mark.parametrize(("own", "champion"), [(0.16, 0.16), (0.11, 0.05), (float("nan"), 0.05)])
 def test_judge__refuses_bad_calibration(own, champion):
     """Above the limit, or within it and much worse than now."""
-    assert list(refused(overall(ece_challenger=own, ece_champion=champion))) == ["calibration"]
-    assert refused(overall(ece_challenger=0.10, ece_champion=0.05)) == {}
+    assert list(refused(errors(own, champion))) == ["calibration"]
+    assert refused(errors(0.10, 0.05)) == {}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        # 0.357 predicted where 0.200 died.
+        ({"in_the_large": Estimate(-0.8, -1.2, -0.4)}, "in the large of dead -0.80"),
+        ({"in_the_large": Estimate(0.3, 0.1, 0.5)}, "in the large of dead +0.30"),
+        ({"slope": Estimate(0.5, 0.3, 0.7)}, "lope +0.50"),
+        ({"slope": Estimate(1.5, 1.2, 1.9)}, "lope +1.50"),
+        ({"slope": UNKNOWN, "reason": "nine are too few"}, "nine are too few"),
+    ],
+)
+def test_judge__refuses_risks_that_do_not_mean_what_they_say(wrong, said):
+    """A calibration error of few bins looks the same for a model that says twice too much."""
+    told = overall(calibration_challenger=replace(CALIBRATED, **wrong))
+
+    assert list(refused(told)) == ["calibration"]
+    assert said in refused(told)["calibration"]
+
+
+@pytest.mark.parametrize(
+    "near",
+    [
+        {"in_the_large": Estimate(0.4, -0.1, 0.9)},  # few patients: not shown to be off
+        {"in_the_large": Estimate(0.1, 0.05, 0.15)},  # many patients: shown, and small
+        {"slope": Estimate(0.85, 0.8, 0.9)},
+        {"slope": Estimate(0.6, 0.1, 1.1)},
+    ],
+)
+def test_judge__lets_pass_what_is_near_or_not_shown_to_be_far(near):
+    assert refused(overall(calibration_challenger=replace(CALIBRATED, **near))) == {}
 
 
 def test_judge__refuses_a_subgroup_that_is_served_worse():
@@ -179,7 +225,9 @@ def test_judge__refuses_changed_files_and_the_champion_itself():
 def test_judge__lists_everything_that_failed():
     """One refusal at a time sends people round in circles."""
     evidence = replace(
-        overall(difference=same(-0.2, -0.3, -0.1), ece_challenger=0.4),
+        overall(
+            difference=same(-0.2, -0.3, -0.1), calibration_challenger=replace(CALIBRATED, ece=0.4)
+        ),
         guards={}, permuted=[], drift=None, files_hold=False,
     )  # fmt: skip
     group = GroupComparison("sex", "f", 100, 0.5, 0.9, Estimate(-0.4, -0.5, -0.3))
@@ -195,7 +243,7 @@ FIRST = replace(
     challenge=replace(
         CHALLENGE,
         has_champion=False,
-        overall=replace(OVERALL, difference=same(0.4, 0.3, 0.5), ece_champion=None),
+        overall=replace(OVERALL, difference=same(0.4, 0.3, 0.5), calibration_champion=None),
     ),
     champion_guards={},
     drift=None,

@@ -9,7 +9,7 @@ import skops.io
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from ml.evaluation.calibration import Temperature
+from ml.evaluation.calibrators import Scaling
 from ml.evaluation.conformal import ClassThresholds
 from ml.pipelines.encoding import is_category
 from ml.pipelines.recipes import Input, build_recipe
@@ -66,7 +66,7 @@ def served(variant, features):
         classes=CLASSES,
         columns=tuple(features.columns),
         categories=tuple(features.columns[is_category(features)]),
-        temperature=Temperature(0.8),
+        calibrator=Scaling("temperature", (0.8,)),
         thresholds=ClassThresholds((0.2, 0.3, -1.0)),
         conformal=Conformal(),
     )
