@@ -5,15 +5,16 @@
 A calibrator is fitted on out-of-fold predictions of training patients, never on tested ones. All
 but the isotonic one multiply the logarithms of the probabilities by slopes and add intercepts:
 
-==============  ================  ==========================  =====================================
-kind            slopes            intercepts                  of two classes
-==============  ================  ==========================  =====================================
-``none``        1                 0                           left as they are
-``temperature`` one               0                           keeps 0.5 where it is
-``platt``       one               one per class               Platt scaling
-``vector``      one per class     one per class               beta calibration
-``isotonic``    any ascending steps, from some hundred patients on
-==============  ================  ==========================  =====================================
+===============  =============  =============  ===================
+kind             slopes         intercepts     of two classes
+===============  =============  =============  ===================
+``none``         1              0              left as they are
+``temperature``  one            0              keeps 0.5 in place
+``platt``        one            one per class  Platt scaling
+``vector``       one per class  one per class  beta calibration
+===============  =============  =============  ===================
+
+``isotonic`` takes ascending steps instead, from a thousand patients on.
 
 References
 ----------
@@ -48,8 +49,8 @@ VECTOR_PATIENTS = 20
 ISOTONIC_PATIENTS, ISOTONIC_CLASS = 1000, 100
 #: Parts in which a calibrator is fitted on the others, to choose among them.
 CHOICE_FOLDS = 5
-#: Standard errors of the paired difference in log loss by which a calibrator must beat simpler
-#: ones: less is the luck of these patients.
+#: Standard errors of the paired difference in log loss by which a calibrator must beat none: less
+#: is the luck of these patients.
 CHOICE_ERRORS = 1.0
 #: Standard deviation of slopes around 1 and of intercepts around 0 before any patient is seen. It
 #: leaves hundreds of patients alone, and keeps three from an infinite intercept.
@@ -162,8 +163,7 @@ def choose_calibrator(
 ) -> Choice:
     """The calibrator with the least log loss of patients it was not fitted on, or none.
 
-    From the simplest to the most flexible, one is taken if it beats the one before by more than
-    chance, so that none is worse than no calibrator there.
+    None is the answer unless the best one beats it by more than chance.
 
     Parameters
     ----------
@@ -175,8 +175,7 @@ def choose_calibrator(
         Part of each patient, from 0; by class and in the order of the patients unless told.
     """
     folds = _parts(truth) if folds is None else folds
-    best: Kind = "none"
-    losses = {best: _losses(probabilities, truth)}
+    losses: dict[Kind, np.ndarray] = {"none": _losses(probabilities, truth)}
     for kind in _possible(truth, probabilities.shape[1]):
         said = np.empty_like(probabilities)
         for part in np.unique(folds):
@@ -185,9 +184,10 @@ def choose_calibrator(
                 probabilities[held]
             )
         losses[kind] = _losses(said, truth)
-        gain = losses[best] - losses[kind]
-        if gain.mean() > CHOICE_ERRORS * gain.std() / np.sqrt(len(gain)):
-            best = kind
+    best = min(losses, key=lambda kind: losses[kind].mean())
+    gain = losses["none"] - losses[best]
+    if gain.mean() <= CHOICE_ERRORS * gain.std() / np.sqrt(len(gain)):
+        best = "none"
     return Choice(
         fit_calibrator(best, probabilities, truth),
         {kind: float(loss.mean()) for kind, loss in losses.items()},

@@ -146,7 +146,7 @@ def test_calibrators__keep_three_patients_from_an_infinite_intercept():
     ],
 )
 def test_choose_calibrator__takes_what_the_patients_ask_for(distorted, kinds):
-    """Temperature keeps 0.5 where it is: it cannot undo class weights."""
+    """One slope cannot undo class weights."""
     assert choose_calibrator(*two_classes(700, **distorted)[::-1]).calibrator.kind in kinds
 
 
