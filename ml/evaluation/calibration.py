@@ -20,8 +20,9 @@ profile-likelihood-based confidence intervals. J R Stat Soc C 1988;37:87-94.
 Harrell FE. Regression modeling strategies. 2015, section 2.4.5 (spline).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from scipy.optimize import brentq
@@ -49,6 +50,8 @@ _END = 1e-4
 _FARTHEST = 50.0
 _UNKNOWN = Estimate(float("nan"), float("nan"), float("nan"))
 _TWO = 2
+#: Estimates of a summary, in its order.
+_SUMMARISED = ("in_the_large", "slope", "observed_expected")
 
 
 @dataclass(frozen=True)
@@ -219,10 +222,16 @@ class CalibrationSummary:
     ece: float
     reason: str | None = None
 
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> Self:
+        """Of what :meth:`as_dict` gave."""
+        found = {name: _read(row[name], *row[f"{name}_ci"]) for name in _SUMMARISED}
+        return cls(of=str(row["of"]), **found, ece=_nan(row["ece"]), reason=row["reason"])
+
     def as_dict(self) -> dict[str, object]:
         """For JSON, null where not known."""
         row: dict[str, object] = {"of": self.of}
-        for name in ("in_the_large", "slope", "observed_expected"):
+        for name in _SUMMARISED:
             value, low, high = (_known(end) for end in getattr(self, name).as_list())
             row |= {name: value, f"{name}_ci": [low, high]}
         return {**row, "ece": _known(self.ece), "reason": self.reason}
@@ -507,3 +516,11 @@ def _logit(probabilities: np.ndarray) -> np.ndarray:
 
 def _known(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
+
+
+def _read(*ends: float | None) -> Estimate:
+    return Estimate(*(_nan(end) for end in ends))
+
+
+def _nan(value: float | None) -> float:
+    return float("nan") if value is None else float(value)

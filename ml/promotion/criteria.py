@@ -116,10 +116,40 @@ def judge(evidence: Evidence, person: Person, rules: Promotion) -> tuple[Conditi
         _metrics(evidence.challenge, rules),
         _calibration(evidence.challenge, rules),
         _subgroups(evidence.challenge, rules),
-        _leakage(evidence, person),
+        _leakage(
+            evidence.guards,
+            evidence.champion_guards,
+            person.approver if person.accepts_suspects else None,
+        ),
         _shuffled_labels(evidence.permuted),
         _drift(evidence),
         *judge_person(person),
+    )
+
+
+def judge_training(
+    result: Mapping[str, Any], guards: Mapping[str, Any], rules: Promotion
+) -> tuple[Condition, ...]:
+    """The conditions that a training meets or fails by itself, before there is a candidate.
+
+    Parameters
+    ----------
+    result
+        What ``oncoframe train --json`` printed.
+    guards
+        Section ``guards`` of the sidecar of its frame.
+    rules
+        Section ``promotion`` of the study.
+    """
+    missed = [row["name"] for row in result["rivals"] if not row["is_beaten"]]
+    by = result["best_by"].replace("_", " ")
+    said = f"Not shown to beat {', '.join(missed)}" if missed else "Beats all simpler ways"
+    constant = next(row for row in result["rivals"] if row["kind"] == "constant")
+    return (
+        Condition("metrics", constant["is_beaten"], f"{said}, by {by}."),
+        judge_calibration(CalibrationSummary.read(result["best"]["calibration"]), rules),
+        _leakage(guards, {}, None),
+        _shuffled_labels(result["permuted"]),
     )
 
 
@@ -207,20 +237,22 @@ def _subgroups(challenge: Challenge, rules: Promotion) -> Condition:
     )
 
 
-def _leakage(evidence: Evidence, person: Person) -> Condition:
-    if "verdict" not in evidence.guards:
+def _leakage(
+    guards: Mapping[str, Any], champion_guards: Mapping[str, Any], accepted_by: str | None
+) -> Condition:
+    if "verdict" not in guards:
         return Condition("leakage", False, "The guards did not look at the candidate's frame.")
-    before = {row["column"] for row in evidence.champion_guards.get("suspected_leakage", [])}
+    before = {row["column"] for row in champion_guards.get("suspected_leakage", [])}
     new = [
         f"{row['column']} tells {row['label']} (AUC {row['auc']:.3f})"
-        for row in evidence.guards.get("suspected_leakage", [])
+        for row in guards.get("suspected_leakage", [])
         if row["column"] not in before
     ]
     if not new:
         return Condition("leakage", True, "No column is newly suspected to leak the label.")
     listed = f"suspected to leak the label: {'; '.join(new)}"
-    if person.accepts_suspects:
-        return Condition("leakage", True, f"Accepted by {person.approver}, though {listed}.")
+    if accepted_by is not None:
+        return Condition("leakage", True, f"Accepted by {accepted_by}, though {listed}.")
     return Condition(
         "leakage", False,
         f"Columns are {listed}. If each defines its class, say so: --accept-suspects.",

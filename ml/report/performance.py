@@ -12,6 +12,7 @@ import numpy as np
 
 from ml.evaluation.shuffled import CHANCE_MARGIN
 from ml.figures.performance import reliability_figure, similar_confusion_figure, similarity_order
+from ml.promotion.criteria import judge_training
 from ml.report.blocks import (
     NONE,
     Block,
@@ -118,6 +119,28 @@ def _rivals(result: Mapping[str, Any]) -> list[Block]:
         return [table]
     said = f"The best model is not shown to beat {', '.join(missed)}."
     return [table, Text(said, "warning")]
+
+
+def verdict_section(training: StoredTraining, frame: Mapping[str, Any]) -> Section | None:
+    """What the gate asks of a model by itself, and what this one answers; None of other models."""
+    if "rivals" not in training.result:
+        return None
+    found = judge_training(training.result, frame.get("guards") or {}, training.study.promotion)
+    failed = [condition.name.replace("_", " ") for condition in found if not condition.passed]
+    said = (
+        f"The gate would refuse the best model: {', '.join(failed)}."
+        if failed
+        else "Nothing in the training stands against the best model."
+    )
+    table = Table(
+        "Conditions of the gate that a training meets or fails by itself",
+        ("Condition", "Holds", "What was found"),
+        tuple((c.name.replace("_", " "), "yes" if c.passed else "no", c.sentence) for c in found),
+        words=3,
+        note="Champion, subgroups, drift and approver are asked for when somebody promotes it.",
+    )
+    return Section("verdict", "Verdict of the gate", (Text(said, "warning" if failed else "plain"),
+                                                      table))  # fmt: skip
 
 
 def _complete_cases(result: Mapping[str, Any], model: StoredModel) -> list[Block]:

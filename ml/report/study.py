@@ -20,6 +20,7 @@ from ml.report.performance import (
     classes_section,
     conformal_section,
     results_section,
+    verdict_section,
 )
 from ml.report.reasons import reasons_section, shape_section
 from ml.report.tripod import checklist
@@ -78,6 +79,7 @@ def study_page(
             [
                 cohort_section(training, frame, known),
                 results_section(training, model),
+                verdict_section(training, frame),
                 classes_section(training, model),
                 calibration_section(model),
                 conformal_section(training, model),

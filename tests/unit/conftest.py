@@ -122,10 +122,36 @@ def _write_training(folder: Path) -> None:
         "patients": 6, "classes": 3, "features": 1234, "accuracy": 0.8123, "macro_f1": 0.7654,
         "accuracy_ci": [0.6012, 0.9234], "macro_f1_ci": [0.5111, 0.9222],
     }  # fmt: skip
+    known = {
+        "in_the_large": -0.12,
+        "in_the_large_ci": [-0.3, 0.1],
+        "slope": 0.99,
+        "slope_ci": [0.9, 1.1],
+        "observed_expected": 0.93,
+        "observed_expected_ci": [0.8, 1.1],
+    }
+    row["calibration"] = {"of": CLASSES[0], **known, "ece": 0.044, "reason": None}
+    constant = {
+        "accuracy": 0.333,
+        "accuracy_ci": [0.2, 0.4],
+        "log_loss": 1.0986,
+        "log_loss_ci": [1.0, 1.2],
+        "brier": 0.6667,
+        "brier_ci": [0.6, 0.7],
+    }
     other = {**row, "recipe": "plain", "accuracy": 0.7001, "accuracy_ci": [0.5002, 0.8003]}
     result = {
         "study": "toy", "frame_id": "f00d", "best": row, "majority_share": 0.333,
-        "above_baseline": {"baseline": "plain", "accuracy": [0.11, -0.02, 0.2]},
+        "best_by": "accuracy", "majority": CLASSES[2], "simplest": other, "constant": constant,
+        "rivals": [
+            {"kind": "constant", "name": "the class shares", "metric": "accuracy",
+             "value": [0.333, 0.2, 0.4], "difference": [0.479, 0.2, 0.6], "is_beaten": True},
+            {"kind": "baseline", "name": "plain on all", "metric": "accuracy",
+             "value": [0.7001, 0.5002, 0.8003], "difference": [0.1122, -0.0211, 0.2033],
+             "is_beaten": False},
+        ],
+        "complete_cases": {"patients": 4, "assays": ["expression"], "reason": None,
+                           "recipes": [{**row, "patients": 4, "accuracy": 0.75}]},
         "recipes": [row, other],
         "permuted": [{"modalities": "all", "shuffle": 0, "accuracy": [0.31, 0.2, 0.4],
                       "auroc": [0.51, 0.41, 0.61], "at_chance": True}],

@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from ml.evaluation.calibration import (
     CURVE_PATIENTS,
     SLOPE_PATIENTS,
+    CalibrationSummary,
     calibration,
     class_calibration,
     flexible_curve,
@@ -125,6 +126,7 @@ def test_calibration__says_that_there_are_too_few(events, known):
     summary = found.summary(["alive", "dead"]).as_dict()
     assert summary["slope"] is None
     assert summary["slope_ci"] == [None, None]
+    assert CalibrationSummary.read(summary).as_dict() == summary
 
 
 def test_calibration__a_separation_has_no_slope():

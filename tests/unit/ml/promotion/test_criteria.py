@@ -7,7 +7,7 @@ import pytest
 from ml.evaluation.calibration import CalibrationSummary
 from ml.intervals import Estimate
 from ml.promotion.comparison import Challenge, Comparison, GroupComparison
-from ml.promotion.criteria import DriftState, Evidence, Person, judge
+from ml.promotion.criteria import DriftState, Evidence, Person, judge, judge_training
 from ml.study.modelling import Promotion
 
 RULES = Promotion(margin=0.03, max_ece=0.15, ece_margin=0.05, subgroup_margin=0.05)
@@ -267,3 +267,35 @@ def test_judge__the_first_champion_must_know_more_than_the_most_frequent_class()
 def test_judge__the_first_champion_is_asked_about_every_suspect():
     """Nobody accepted them before."""
     assert list(refused(FIRST)) == ["leakage"]
+
+
+RESULT = {
+    "best_by": "log_loss",
+    "best": {"calibration": CALIBRATED.as_dict()},
+    "rivals": [
+        {"kind": "constant", "name": "the class shares", "is_beaten": True},
+        {"kind": "simplest", "name": "elastic_net on clinical", "is_beaten": True},
+    ],
+    "permuted": EVIDENCE.permuted,
+}
+GUARDS = {"verdict": "clean", "suspected_leakage": []}
+
+
+def failed(guards=GUARDS, **changed):
+    found = judge_training({**RESULT, **changed}, guards, RULES)
+    return {c.name: c.sentence for c in found if not c.passed}
+
+
+def test_judge_training__asks_what_the_gate_will_ask():
+    """A page that praises what the gate then refuses."""
+    off = replace(CALIBRATED, in_the_large=Estimate(-0.8, -1.2, -0.4)).as_dict()
+    nothing = [{**RESULT["rivals"][0], "is_beaten": False}]
+
+    assert failed() == {}
+    assert set(failed(best={"calibration": off})) == {"calibration"}
+    assert set(failed(rivals=nothing)) == {"metrics"}
+    assert set(failed(permuted=[{"modalities": "all", "auroc": [0.7, 0.6, 0.8]}])) == {
+        "shuffled_labels"
+    }
+    assert set(failed(guards={**GUARDS, "suspected_leakage": [SUSPECT]})) == {"leakage"}
+    assert set(failed(guards={})) == {"leakage"}
