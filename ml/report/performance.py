@@ -150,7 +150,8 @@ def _complete_cases(result: Mapping[str, Any], model: StoredModel) -> list[Block
         return []
     if found["reason"]:
         return [Text(f"Patients with every assay: {found['reason']}.")]
-    shown = ("log_loss", "accuracy", "macro_f1", "auroc")
+    asked = ("concordance", "log_loss", "accuracy", "macro_f1", "auroc")
+    shown = [name for name in asked if f"{name}_ci" in found["recipes"][0]]
     return [
         Table(
             f"The same models on the {found['patients']} patients who had every assay",

@@ -29,7 +29,7 @@ from ml.pipelines.recipes import Input, build_recipe
 from ml.serving.model import ServedModel
 from ml.study.definition import Study
 from ml.study.modelling import Recipe
-from ml.training.eligibility import check_frame, complete, with_assays
+from ml.training.eligibility import check_frame, complete, too_few, with_assays
 from ml.training.folds import FoldDone, Folds, assign_folds, out_of_fold
 from ml.training.procedure import (
     JUDGED_REPEAT,
@@ -268,9 +268,8 @@ def _complete_cases(shared: _Trained, results: tuple[ModelResult, ...]) -> Compl
     """All models on the patients who had every assay that any of them was given."""
     has_all, assays = complete(shared.frame, shared.study)
     judged = has_all & shared.folds.tested
-    patients, least = int(judged.sum()), shared.study.subgroups.min_patients
-    if patients < least:
-        reason = f"{patients} patients had every assay, which is too few ({least} needed)"
+    patients = int(judged.sum())
+    if reason := too_few(patients, shared.study):
         return CompleteCases(patients, assays, reason=reason)
     evaluations = tuple(shared.evaluation(result.answers, has_all) for result in results)
     return CompleteCases(patients, assays, evaluations)

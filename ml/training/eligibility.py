@@ -100,3 +100,11 @@ def complete(frame: Frame, study: Study) -> tuple[np.ndarray, tuple[str, ...]]:
     for had in flags.values():
         has_all &= had
     return has_all, tuple(sorted(flags))
+
+
+def too_few(patients: int, study: Study) -> str | None:
+    """Why so many patients with every assay are no comparison; None where they are one."""
+    least = study.subgroups.min_patients
+    if patients >= least:
+        return None
+    return f"{patients} patients had every assay, which is too few ({least} needed)"

@@ -247,6 +247,15 @@ class CompleteCases:
     evaluations: tuple[Evaluation, ...] = ()
     reason: str | None = None
 
+    def as_dict(self, rows: Sequence[Mapping[str, object]]) -> dict[str, object]:
+        """For JSON, with a row per model."""
+        return {
+            "patients": self.patients,
+            "assays": list(self.assays),
+            "reason": self.reason,
+            "recipes": [{**row, "patients": self.patients} for row in rows],
+        }
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -382,27 +391,21 @@ class TrainingResult:
                 **{name: above[name].as_list() for name in shown if above},
             },
             "recipes": [result.summary(self.constant) for result in self.results],
-            "complete_cases": self._complete(),
+            "complete_cases": self.complete.as_dict(
+                [
+                    {
+                        "recipe": result.recipe,
+                        "modalities": result.modality_set,
+                        **_metric_cells(evaluation),
+                    }
+                    for result, evaluation in zip(
+                        self.results, self.complete.evaluations, strict=False
+                    )
+                ]
+            ),
             "permuted": [
                 row.as_dict(is_above=found)
                 for row, found in zip(self.permuted, is_above, strict=True)
-            ],
-        }
-
-    def _complete(self) -> dict[str, object]:
-        complete = self.complete
-        return {
-            "patients": complete.patients,
-            "assays": list(complete.assays),
-            "reason": complete.reason,
-            "recipes": [
-                {
-                    "recipe": result.recipe,
-                    "modalities": result.modality_set,
-                    "patients": complete.patients,
-                    **_metric_cells(evaluation),
-                }
-                for result, evaluation in zip(self.results, complete.evaluations, strict=False)
             ],
         }
 
