@@ -26,7 +26,7 @@ from ml.training.stored import StoredModel, StoredTraining, read_table
 from oncoframe.errors import StudyError
 
 #: Metrics that a model is released by.
-COMPARED = ("accuracy", "macro_f1")
+COMPARED = ("log_loss", "accuracy", "macro_f1")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ml.evaluation.calibration import CalibrationSummary
+from ml.evaluation.metrics import LOSSES
 from ml.evaluation.shuffled import above_chance
 from ml.intervals import Estimate
 from ml.promotion.comparison import COMPARED, Challenge
@@ -171,19 +172,22 @@ def _candidate(evidence: Evidence) -> Condition:
 
 
 def _metrics(challenge: Challenge, rules: Promotion) -> Condition:
-    rival = "the champion" if challenge.has_champion else "the most frequent class"
+    rival = "the champion" if challenge.has_champion else "the class shares"
     passed, said = True, []
     for name in COMPARED:
         apart = challenge.overall.difference[name]
-        # To know more than the most frequent class is what a first model is for.
-        must_win = not challenge.has_champion and name == "macro_f1"
+        worst, sign = (-apart.high, -1) if name in LOSSES else (apart.low, 1)
+        # To say more than the class shares is what a first model is for.
+        must_win = not challenge.has_champion and name == "log_loss"
         limit = 0.0 if must_win else -rules.margin
-        holds = apart.low > limit if must_win else apart.low >= limit
+        holds = worst > limit if must_win else worst >= limit
         passed = passed and holds
-        need = f"needs {'above' if must_win else 'at least'} {limit:+.3f}"
+        side = {(1, True): "above", (1, False): "at least",
+                (-1, True): "below", (-1, False): "at most"}[sign, must_win]  # fmt: skip
+        need = f"needs {side} {sign * limit + 0.0:+.3f}"
         said.append(f"{name.replace('_', ' ')} {_interval(apart)} ({need})")
     sentence = (
-        f"Against {rival} on {challenge.overall.patients} patients, lower end of the interval: "
+        f"Against {rival} on {challenge.overall.patients} patients, worse end of the interval: "
         f"{'; '.join(said)}."
     )
     return Condition("metrics", passed, sentence)

@@ -21,6 +21,9 @@ from oncoframe.columns import Column
 METRIC_NAMES = {
     "concordance": "concordance index",
     "concordance_ipcw": "concordance (IPCW)",
+    "log_loss": "log loss",
+    "brier": "Brier score",
+    "auroc": "AUROC",
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
     "macro_f1": "macro F1",
@@ -30,9 +33,6 @@ METRIC_NAMES = {
     "precision": "precision",
     "recall": "recall",
     "f1": "F1",
-    "auroc": "AUROC",
-    "log_loss": "log loss",
-    "brier": "Brier score",
 }
 _SPLITS = {
     "patient": "at random, all data of a patient in one fold",

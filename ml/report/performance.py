@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from ml.evaluation.shuffled import CHANCE_MARGIN
 from ml.figures.performance import reliability_figure, similar_confusion_figure, similarity_order
@@ -45,14 +46,18 @@ def results_section(training: StoredTraining, model: StoredModel) -> Section:
     result = training.result
     rows = result["recipes"]
     shown = [key for key in METRIC_NAMES if any(f"{key}_ci" in row for row in rows)]
+    # Of all classes the mean recall is the balanced accuracy.
+    shown = [key for key in shown if key != "macro_recall"]
     first, rest = shown[:4], shown[4:]
-    blocks: list[Block] = [_model_table("Models, 95 % intervals", rows, first, model)]
+    blocks: list[Block] = [
+        _model_table("Models, 95 % intervals", [*_constant(result), *rows], first, model)
+    ]
     if rest:
         blocks.append(_model_table("Models, other measures", rows, rest, model))
     blocks += [*_rivals(result), *_modalities(training.folder, rows)]
     if (differences := _differences(training, model)) is not None:
         blocks.append(differences)
-    blocks += _complete_cases(result, model)
+    blocks += _complete_cases(training, model)
     permuted = training.permuted
     if permuted:
         blocks.append(_permuted_table(permuted))
@@ -65,6 +70,13 @@ def results_section(training: StoredTraining, model: StoredModel) -> Section:
     else:
         blocks.append(Text("No model was trained on shuffled labels.", "warning"))
     return Section("results", "Results", tuple(blocks))
+
+
+def _constant(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The class shares as a row of the result table."""
+    if "constant" not in result:
+        return []
+    return [{"recipe": "class shares", "modalities": NONE, "features": 0, **result["constant"]}]
 
 
 def _model_table(
@@ -92,6 +104,19 @@ def _model_table(
 
 def _head(name: str) -> str:
     return name[0].upper() + name[1:]
+
+
+def _against(
+    differences: pl.DataFrame, model: StoredModel
+) -> dict[str, dict[str, list[float | None]]]:
+    """Other model -> metric -> what the model is above it."""
+    found: dict[str, dict[str, list[float | None]]] = {}
+    for one, other, metric, value, low, high in differences.iter_rows():
+        if model.name == one:
+            found.setdefault(other, {})[metric] = [value, low, high]
+        elif model.name == other:
+            found.setdefault(one, {})[metric] = [-value, -high, -low]
+    return found
 
 
 def _rivals(result: Mapping[str, Any]) -> list[Block]:
@@ -143,22 +168,29 @@ def verdict_section(training: StoredTraining, frame: Mapping[str, Any]) -> Secti
                                                       table))  # fmt: skip
 
 
-def _complete_cases(result: Mapping[str, Any], model: StoredModel) -> list[Block]:
+def _complete_cases(training: StoredTraining, model: StoredModel) -> list[Block]:
     """All models again, on the patients who had every assay."""
+    result = training.result
     found = result.get("complete_cases")
     if found is None or found["patients"] == row_of(result, model)["patients"]:
         return []
     if found["reason"]:
         return [Text(f"Patients with every assay: {found['reason']}.")]
-    asked = ("concordance", "log_loss", "accuracy", "macro_f1", "auroc")
+    asked = ("concordance", "log_loss", "auroc", "accuracy")
     shown = [name for name in asked if f"{name}_ci" in found["recipes"][0]]
+    by = result.get("best_by", "concordance")
+    apart = {
+        other: row[by] for other, row in _against(training.complete_differences, model).items()
+    }
     return [
         Table(
             f"The same models on the {found['patients']} patients who had every assay",
-            ("Recipe", "Modality set", *(_head(METRIC_NAMES[name]) for name in shown)),
+            ("Recipe", "Modality set", *(_head(METRIC_NAMES[name]) for name in shown),
+             f"Best model less this, {METRIC_NAMES[by]}"),
             tuple(
                 (row["recipe"], row["modalities"],
-                 *(interval(estimate_of(row, name)) for name in shown))
+                 *(interval(estimate_of(row, name)) for name in shown),
+                 signed(apart.get(f"{row['recipe']} on {row['modalities']}")))
                 for row in found["recipes"]
             ),
             words=2,
@@ -186,12 +218,7 @@ def _modalities(folder: Path, rows: list[dict[str, Any]]) -> list[Block]:
 
 def _differences(training: StoredTraining, model: StoredModel) -> Table | None:
     """What the model of the page is above every other one."""
-    found: dict[str, dict[str, list[float | None]]] = {}
-    for one, other, metric, value, low, high in training.differences.iter_rows():
-        if model.name == one:
-            found.setdefault(other, {})[metric] = [value, low, high]
-        elif model.name == other:
-            found.setdefault(one, {})[metric] = [-value, -high, -low]
+    found = _against(training.differences, model)
     metrics = [m for m in _COMPARED if any(m in row for row in found.values())]
     if not found:
         return None

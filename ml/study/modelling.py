@@ -209,8 +209,8 @@ class Promotion(Declaration):
     """
 
     margin: Share = 0.03
-    in_the_large_margin: Share = 0.2
-    slope_margin: Share = 0.2
+    in_the_large_margin: Annotated[float, Field(gt=0)] = 0.2
+    slope_margin: Annotated[float, Field(gt=0)] = 0.2
     max_ece: Share = 0.15
     ece_margin: Share = 0.05
     subgroup_margin: Share = 0.05

@@ -114,13 +114,25 @@ class StoredTraining:
     @cached_property
     def differences(self) -> pl.DataFrame:
         """``one``, ``other``, ``metric``, ``difference``, ``low``, ``high``; paired."""
-        table = read_table(self.folder, "differences.parquet")
+        return self._differences("differences.parquet", "concordance")
+
+    @cached_property
+    def complete_differences(self) -> pl.DataFrame:
+        """The same of the patients who had every assay; no rows where they were too few."""
+        return self._differences("differences_complete.parquet", "concordance_complete")
+
+    def _differences(self, name: str, of_times: str) -> pl.DataFrame:
+        table = read_table(self.folder, name)
         if table is not None:
             return table
         rows = (read_json(self.folder, "differences.json") or {"differences": []})["differences"]
         schema = ["one", "other", "metric", "difference", "low", "high"]
         return pl.DataFrame(
-            [(row["one"], row["other"], "concordance", *row["concordance"]) for row in rows],
+            [
+                (row["one"], row["other"], "concordance", *row[of_times])
+                for row in rows
+                if row.get(of_times)
+            ],
             schema=schema,
             orient="row",
         )

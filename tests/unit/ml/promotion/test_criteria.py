@@ -17,7 +17,9 @@ UNKNOWN = Estimate(float("nan"), float("nan"), float("nan"))
 
 
 def same(value: float = 0.0, low: float = -0.02, high: float = 0.02) -> dict[str, Estimate]:
-    return dict.fromkeys(("accuracy", "macro_f1"), Estimate(value, low, high))
+    """Better by so much in every metric, of which the log loss is better where it is lower."""
+    found = dict.fromkeys(("accuracy", "macro_f1"), Estimate(value, low, high))
+    return {"log_loss": Estimate(-value, -high, -low), **found}
 
 
 CALIBRATED = CalibrationSummary(
@@ -74,14 +76,13 @@ def test_judge__passes_what_meets_every_condition():
     assert len(judge(EVIDENCE, PERSON, RULES)) == 9
 
 
-@pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
+@pytest.mark.parametrize("metric", ["log_loss", "accuracy", "macro_f1"])
 def test_judge__refuses_a_metric_below_the_margin(metric):
     """A mean over metrics would hide that the rare classes got worse."""
-    worse = overall(difference={**same(), metric: Estimate(-0.01, -0.031, 0.01)})
+    worse, at_the_margin = same(-0.01, -0.031, 0.01), same(-0.01, -0.03, 0.01)
 
-    assert list(refused(worse)) == ["metrics"]
-    at_the_margin = overall(difference={**same(), metric: Estimate(-0.01, -0.03, 0.01)})
-    assert refused(at_the_margin) == {}
+    assert list(refused(overall(difference={**same(), metric: worse[metric]}))) == ["metrics"]
+    assert refused(overall(difference={**same(), metric: at_the_margin[metric]})) == {}
 
 
 def test_judge__refuses_a_metric_that_nobody_could_measure():
