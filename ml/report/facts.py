@@ -254,7 +254,7 @@ def _of_model(model: StoredModel) -> dict[str, str | None]:
     coverage = read_json(model.folder, "coverage.json")
     trials = read_table(model.folder, "trials.parquet")
     found: dict[str, str | None] = {}
-    if calibration is not None:
+    if calibration is not None and "calibrator" in calibration:
         after = calibration["after"]
         found["calibration"] = (
             f"in the large ({after['of']}) {interval(after['in_the_large'], 2)}, "

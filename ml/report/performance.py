@@ -305,8 +305,9 @@ def _class_cell(row: Mapping[str, Any], metric: str) -> str:
 def calibration_section(model: StoredModel) -> Section:
     """Slope, intercept, calibration error and reliability curve, before and after."""
     found = read_json(model.folder, "calibration.json")
-    if found is None:
-        text = Text("Calibration was not measured for this model.", "warning")
+    if found is None or "classes" not in found["after"]:
+        text = Text("Calibration was not measured for this model, or by an older version only.",
+                    "warning")  # fmt: skip
         return Section("calibration", "Calibration", (text,))
     named = {"as the model gives them": found["before"], "recalibrated": found["after"]}
     after = found["after"]

@@ -7,16 +7,17 @@ loads this folder through :func:`_load_pyfunc`.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import skops.io
 from sklearn.base import BaseEstimator
 
-from ml.evaluation.calibrators import Calibrator, read_calibrator
+from ml.evaluation.calibrators import Calibrator, Scaling, read_calibrator
 from ml.evaluation.conformal import ClassThresholds, answered
 from ml.explain.shapley import Reason, is_explainable, reasons
 from ml.frames.design_matrix import design_matrix
@@ -163,15 +164,9 @@ def load_served(folder: Path) -> ServedModel:
     Raises
     ------
     StudyError
-        If the file holds a type that is not trusted, or an older version wrote it.
+        If the file holds a type that is not trusted.
     """
     about = json.loads((folder / _ABOUT).read_text("utf-8"))
-    if "calibrator" not in about:
-        raise StudyError(
-            "the model was stored by a version that calibrated otherwise",
-            where=str(folder),
-            hint="Train again: oncoframe train STUDY.",
-        )
     unknown = _untrusted(folder / _MODEL)
     if unknown:
         raise StudyError("the model file holds foreign types", got=", ".join(unknown))
@@ -181,10 +176,17 @@ def load_served(folder: Path) -> ServedModel:
         classes=np.array(about["classes"], dtype=object),
         columns=tuple(about["columns"]),
         categories=tuple(about["categories"]),
-        calibrator=read_calibrator(about["calibrator"]),
+        calibrator=_calibrator(about),
         thresholds=None if smallest is None else ClassThresholds(tuple(smallest)),
         conformal=Conformal.model_validate(about["conformal"]),
     )
+
+
+def _calibrator(about: Mapping[str, Any]) -> Calibrator:
+    """How a model is calibrated; models of before had a temperature only."""
+    if "power" in about:
+        return Scaling("temperature", (about["power"],), (0.0,))
+    return read_calibrator(about["calibrator"])
 
 
 def _untrusted(file: Path) -> Sequence[str]:

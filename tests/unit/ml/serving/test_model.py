@@ -86,6 +86,24 @@ def test_served_model__comes_back_from_its_folder(variant, features, tmp_path):
     np.testing.assert_allclose(one.filter(like="p[").sum(axis=1), 1)
 
 
+@pytest.mark.parametrize("variant", ["lightgbm", "extra_trees"])
+def test_load_served__opens_a_model_of_before(variant, features, tmp_path):
+    """A champion that could not be opened would stand in the way of every later one."""
+    model = served(variant, features)
+    weighted = model.model.named_steps["model"]
+    raw = weighted.estimator_.predict_proba(model.model[:-1].transform(model.features(features)))
+    del weighted.lifted_
+    model.save(tmp_path)
+    about = json.loads((tmp_path / "served.json").read_text())
+    (tmp_path / "served.json").write_text(json.dumps({**about, "calibrator": None, "power": 0.8}))
+
+    before = load_served(tmp_path)
+
+    expected = raw**0.8 / (raw**0.8).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(before.probabilities(features), expected, atol=1e-6)
+    assert bool(before.explain(features.head(1), "APL")) == (variant == "lightgbm")
+
+
 def test_predict__sets_follow_the_thresholds_and_abstention_the_sets(features):
     model = served("lightgbm", features)
 
