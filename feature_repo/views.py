@@ -14,7 +14,7 @@ from feast.types import Array, Bool, Float32, String
 from feature_repo.dtypes import feast_type
 from feature_repo.entities import PATIENT
 from feature_repo.lake_source import LakeSource
-from oncoframe.contracts import Block, Contract, Feature, Known
+from oncoframe.contracts import PERFORMED_MEANING, Block, Contract, Feature, Known
 from oncoframe.modalities import feature_contracts
 
 
@@ -71,7 +71,7 @@ def _performed_field(contract: Contract) -> Field:
     return Field(
         name=contract.performed_column,
         dtype=Bool,
-        description="The assay was performed; false where it failed.",
+        description=PERFORMED_MEANING,
         tags=_tags(contract.performed_column, "1", Known.AT_INDEX, "performed"),
     )
 

@@ -72,6 +72,32 @@ PROVENANCE_COLUMNS: dict[str, pl.DataType] = {
 WITHDRAWN = "withdrawn"
 
 
+#: What the columns beside the features mean.
+MEANINGS: dict[str, str] = {
+    "patient_id": "Pseudonym of the patient.",
+    "event_timestamp": "When the finding became true: the specimen was taken. UTC.",
+    "created_timestamp": "When the platform learned it; a correction has a later one. UTC.",
+    "reference_build": "Genome build of the file.",
+    "annotation_version": "Gene annotation that names the genes.",
+    "tool": "Tool that wrote the file.",
+    "site": "Where the patient was seen.",
+    "source_sha256": "Hash of what was read.",
+    "code_version": "Version of the reader; another one may read other values.",
+    "run_id": "Run that wrote the row.",
+    WITHDRAWN: "True: all earlier rows of this patient and event_timestamp are taken back.",
+}
+#: Of the flag :attr:`Contract.performed_column`.
+PERFORMED_MEANING = "The assay was performed; false where it failed."
+#: How the rows of any feature table are read.
+CLOCKS = (
+    "A row counts for a question if it became true by the time that is asked about "
+    "(event_timestamp) and was learned by then (created_timestamp). A correction is a new row with "
+    "a later created_timestamp; withdrawn is true in a row that takes earlier ones back. A null "
+    "was not measured; an assay that failed is a row whose <modality>_performed is false; one "
+    "that was not performed has no row."
+)
+
+
 @dataclass(frozen=True)
 class Feature:
     """One scalar column.
@@ -194,6 +220,21 @@ class Contract:
             **{block.name: pl.List(pl.Float32()) for block in self.blocks},
             **PROVENANCE_COLUMNS,
             WITHDRAWN: pl.Boolean(),
+        }
+
+    def meanings(self) -> dict[str, dict[str, str]]:
+        """Column name -> ``comment``, of features also ``unit`` and ``known``: for other tools."""
+        features: dict[str, Feature | Block] = {
+            **{feature.column: feature for feature in self.features},
+            **{block.name: block for block in self.blocks},
+        }
+        return {
+            **{name: {"comment": meaning} for name, meaning in MEANINGS.items()},
+            self.performed_column: {"comment": PERFORMED_MEANING},
+            **{
+                name: {"comment": about.description, "unit": about.unit, "known": about.known.value}
+                for name, about in features.items()
+            },
         }
 
     def check(self, rows: pl.DataFrame) -> None:

@@ -224,12 +224,10 @@ def names_called(blocks: Iterable[BlockValues | None]) -> dict[str, float]:
     Empty where no block tells.
     """
     told = [block for block in blocks if block is not None]
-    called = {
-        name
-        for block in told
-        for name in block.names.filter(np.nan_to_num(block.values) != 0).to_list()
-    }
-    return {"genes": float(len(called))} if told else {}
+    if not told:
+        return {}
+    called = pl.concat([block.names.filter(np.nan_to_num(block.values) != 0) for block in told])
+    return {"genes": float(called.n_unique())}
 
 
 def refuse_nothing_usable(found: Extraction, path: Path, silent: Collection[str]) -> Extraction:
@@ -251,8 +249,8 @@ def refuse_nothing_usable(found: Extraction, path: Path, silent: Collection[str]
     """
     reasons = {**found.filtered, **found.failed}
     if "no_call" in reasons:
-        # A filter is of the site: beside no-calls it says nothing of this sample either.
-        silent = {*silent, "filter_not_pass"}
+        # These are of the site: beside no-calls they say nothing of this sample either.
+        silent = {*silent, "filter_not_pass", "not_somatic"}
     mute = sum(number for reason, number in reasons.items() if reason in silent)
     if found.records and mute == found.records:
         listed = ", ".join(f"{number} {reason}" for reason, number in sorted(reasons.items()))

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Literal
 
 import polars as pl
+import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 from filelock import FileLock
 
-from oncoframe.contracts import Contract
+from oncoframe.contracts import CLOCKS, Contract
 
 _PROPERTIES = {
     # Delta removes versions after 30 days unless told not to; frames are rebuilt from old versions.
@@ -71,23 +72,33 @@ class Lake:
         with FileLock(folder / f"{table}.lock"):
             yield
 
-    def append(self, table: str, rows: pl.DataFrame) -> int:
+    def append(self, table: str, rows: pl.DataFrame, *, about: Contract | None = None) -> int:
         """Append rows and return the Delta version that holds them.
 
         Columns that the table does not have yet are added to it, null in the rows before.
+
+        Parameters
+        ----------
+        about
+            Contract of the table, whose words a new table and new columns carry for other tools.
         """
+        written = rows.to_arrow() if about is None else _explained(rows.to_arrow(), about)
         # Delta lets two appends pass each other, but not two that both create the table.
         if not self.exists(table):
             with self.lock(f"{table}.new"):
                 write_deltalake(
-                    self.path(table), rows.to_arrow(), mode="append", configuration=_PROPERTIES
+                    self.path(table),
+                    written,
+                    mode="append",
+                    configuration=_PROPERTIES,
+                    description=None if about is None else f"{about.description} {CLOCKS}",
                 )
             return DeltaTable(self.path(table)).version()
         # One reading of the log instead of three: it is what a commit costs in a long table.
         opened = DeltaTable(self.path(table))
         known = {field.name for field in opened.schema().fields}
         widens: Literal["merge"] | None = "merge" if set(rows.columns) - known else None
-        write_deltalake(opened, rows.to_arrow(), mode="append", schema_mode=widens)
+        write_deltalake(opened, written, mode="append", schema_mode=widens)
         return opened.version()
 
     def append_features(self, contract: Contract, rows: pl.DataFrame) -> int:
@@ -99,7 +110,7 @@ class Lake:
             If the rows do not fit; nothing is written then.
         """
         contract.check(rows)
-        return self.append(contract.table, rows)
+        return self.append(contract.table, rows, about=contract)
 
     def scan(self, table: str, *, version: int | None = None) -> pl.LazyFrame:
         """Lazy rows of a table as of a Delta version (default: the newest)."""
@@ -141,6 +152,13 @@ class Lake:
             )
             self.append(dictionary_table(axis), added)
             return pl.concat([known, added])
+
+
+def _explained(rows: pa.Table, contract: Contract) -> pa.Table:
+    """Rows whose columns say what they mean, as Delta keeps it."""
+    meanings = contract.meanings()
+    fields = [field.with_metadata(meanings.get(field.name)) for field in rows.schema]
+    return rows.cast(pa.schema(fields))
 
 
 def dictionary_table(axis: str) -> str:

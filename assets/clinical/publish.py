@@ -118,9 +118,12 @@ def publish(database: Path, lake: Lake, *, run_id: str, now: datetime) -> dict[s
             gone = _taken_back(latest, rows, patients) if table == LABELS else rows.clear()
             changed = _changed(_hashed(pl.concat([rows, gone]), table), latest, table)
             stamped = _stamped(changed, schema(table), run_id=run_id, now=now)
-            if table == FEATURES:
-                clinical_contract().check(stamped)
-            version = lake.append(table, stamped) if len(stamped) else lake.version(table)
+            about = clinical_contract() if table == FEATURES else None
+            if about is not None:
+                about.check(stamped)
+            version = (
+                lake.append(table, stamped, about=about) if len(stamped) else lake.version(table)
+            )
         published[table] = Published(len(rows), len(stamped), version, content_hash(rows))
     return published
 

@@ -8,6 +8,7 @@ is read block by block, and one that is too large for a patient refused, so that
 
 import re
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,28 @@ def read_quantification(path: Path, sample: str | None = None) -> Quantification
         sample=layout.sample,
         tool=layout.tool,
     )
+
+
+def repeated_lines(path: Path, lines: pl.Series) -> pl.Series:
+    """Of some lines of a table, those that say what an earlier one of them does, word by word.
+
+    Parameters
+    ----------
+    lines
+        Their numbers (1-based), ascending.
+
+    Returns
+    -------
+    Booleans, one per number.
+    """
+    wanted, seen = set(lines), set()
+    repeated = []
+    blocks = (block.removesuffix(b"\n").split(b"\n") for block in line_blocks(path))
+    for number, line in enumerate(chain.from_iterable(blocks), 1):
+        if number in wanted:
+            repeated.append(line in seen)
+            seen.add(line)
+    return pl.Series(repeated, dtype=pl.Boolean)
 
 
 def _table_start(block: bytes, path: Path) -> int:

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from oncoframe.reference.genes import NO_NAMES
 from oncoframe.reference.tables import Reference
 
-#: What stands for the name of a gene where there is none, as R and spreadsheets write it.
-NO_NAMES = ("", ".", "-", "?", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "none")
 #: Rows before the genes of STAR ReadsPerGene; those of HTSeq begin with two underscores.
 STAR_SPECIAL = ("N_unmapped", "N_multimapping", "N_noFeature", "N_ambiguous")
 #: Longest name of a gene or transcript (GENCODE's names of transcripts have 150 characters).
@@ -47,6 +46,8 @@ class GeneNames:
         ``names`` of the rows that count.
     are_unique
         Whether no two of those are the same.
+    are_written_once
+        Whether no two of the rows that count have one name as written.
     unusable
         First row whose name is no name of a gene, and why; None if there is none.
     level
@@ -62,6 +63,7 @@ class GeneNames:
     counted: pl.Series
     unusable: tuple[int, str] | None
     are_unique: bool
+    are_written_once: bool
     level: str
 
 
@@ -105,6 +107,7 @@ def _told_apart(written: pl.Series, reference: Reference | None) -> GeneNames:
         names = names.zip_with(names.is_not_null(), given)
     counts = told["is_gene"] & ~told["is_par_copy"]
     counted = names.filter(counts).alias("gene")
+    are_unique = counted.n_unique() == len(counted)
     return GeneNames(
         written=written,
         given=given,
@@ -114,7 +117,8 @@ def _told_apart(written: pl.Series, reference: Reference | None) -> GeneNames:
         counts=counts,
         counted=counted,
         unusable=_unusable(frame),
-        are_unique=counted.n_unique() == len(counted),
+        are_unique=are_unique,
+        are_written_once=are_unique or written.filter(counts).is_unique().all(),
         level="gene" if frame["name"].equals(written.fill_null("")) else "transcript",
     )
 

@@ -4,8 +4,9 @@
 
 Names are those of :mod:`assets.expression.gene_names`. Rows of one gene are summed, which is right
 for counts, TPM and FPKM. For logarithms it is not: a table of them that names a gene twice is
-refused, and names that only the annotation takes for one gene stay as they are. Normalisation over
-patients belongs to ``ml/pipelines/preprocessing.py``.
+refused, and names that only the annotation takes for one gene stay as they are. A line that stands
+there twice, word by word, counts once. Normalisation over patients belongs to
+``ml/pipelines/preprocessing.py``.
 """
 
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from assets.expression.formats import Quantification, read_quantification
+from assets.expression.formats import Quantification, read_quantification, repeated_lines
 from assets.expression.gene_names import GeneNamer, GeneNames
 from assets.expression.layouts import Unit
 from oncoframe.contracts import Block, Contract, Feature, Modality
@@ -35,7 +36,7 @@ CONTRACT = Contract(
         "Gene expression from RNA: one value per gene in the unit of the file, number of genes, "
         "total counts."
     ),
-    code_version="3",
+    code_version="4",
     features=(
         Feature("expression_unit", pl.String(), "1", "unit of the values: counts, tpm, fpkm, log2"),
         Feature("expression_level", pl.String(), "1",
@@ -73,7 +74,8 @@ def extract(path: Path, *, reference_build: str | None, sample: str | None = Non
     -----
     Reasons in the account: ``not_a_gene`` (rows like ``__no_feature`` and ``N_unmapped`` that count
     the rest, or without a name), ``par_y_copy`` (the Y copy of a pseudoautosomal gene,
-    ``_PAR_Y``), and failed, ``missing_value`` (empty or NA).
+    ``_PAR_Y``), ``duplicate_record`` (the same line again), and failed, ``missing_value`` (empty or
+    NA).
 
     Raises
     ------
@@ -98,19 +100,26 @@ def extract(path: Path, *, reference_build: str | None, sample: str | None = Non
             "by the setting annotation_grch38.",
         )
     values, is_missing = _values(found, rows.is_gene, path)
-    missing = int((rows.counts & is_missing).sum()) if is_missing is not None else 0
-    genes = _by_gene(rows, values, is_missing if missing else None, found.unit, path)
+    counts = rows.counts
+    if not rows.are_written_once:
+        counts = counts & ~_is_repeated(found, rows, path)
+    left = int(counts.sum())
+    if is_missing is not None:
+        counts = counts & ~is_missing
+    used = int(counts.sum())
+    genes = _by_gene(rows, values, counts, found.unit, path)
     filtered = {
         "not_a_gene": len(values) - int(rows.is_gene.sum()),
         "par_y_copy": int(rows.is_gene.sum()) - len(rows.counted),
+        "duplicate_record": len(rows.counted) - left,
     }
     numbers = genes["value"].cast(pl.Float32).to_numpy()
     told = named_build(reference_build, reference.build if reference else None, "assumed")
     return Extraction(
         records=len(values),
-        used=len(rows.counted) - missing,
+        used=used,
         filtered={reason: number for reason, number in filtered.items() if number},
-        failed={"missing_value": missing} if missing else {},
+        failed={"missing_value": left - used} if left > used else {},
         features=_scalars(genes, found.unit, rows.level, path),
         blocks={"expression": BlockValues(genes["gene"], numbers, checked=True)},
         annotation_version=reference.label if reference else None,
@@ -160,14 +169,23 @@ def _all_between(values: pl.Series, lowest: float, highest: float) -> bool:
     return bool(numbers.min() >= lowest and numbers.max() <= highest)  # NaN is neither
 
 
+def _is_repeated(found: Quantification, rows: GeneNames, path: Path) -> pl.Series:
+    """Whether a row is a line that stands there before, such as those of a file appended to itself.
+
+    Two genes of one symbol are told apart by what else their lines say.
+    """
+    again = rows.counts & rows.written.is_duplicated()
+    at = again.arg_true()
+    return pl.Series([False]).new_from_index(0, len(again)).scatter(
+        at, repeated_lines(path, found.lines.gather(at))
+    )  # fmt: skip
+
+
 def _by_gene(
-    rows: GeneNames, values: pl.Series, is_missing: pl.Series | None, unit: Unit, path: Path
+    rows: GeneNames, values: pl.Series, kept: pl.Series, unit: Unit, path: Path
 ) -> pl.DataFrame:
-    """Columns ``gene`` (unique) and ``value`` of the rows that count and have a value."""
-    kept, names = rows.counts, rows.counted
-    if is_missing is not None:
-        kept = kept & ~is_missing
-        names = rows.names.filter(kept)
+    """Columns ``gene`` (unique) and ``value`` of the rows that are kept."""
+    names = rows.counted if kept is rows.counts else rows.names.filter(kept)
     table = pl.DataFrame({"gene": names, "value": values.filter(kept)})
     if not len(table):
         raise EmptyFile("the table has no value of a gene", where=str(path))

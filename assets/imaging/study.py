@@ -5,8 +5,7 @@
 Several masks of one CT cost one reading and one filtering.
 """
 
-from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import version
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from assets.imaging.rules import MaskRule
 from assets.imaging.series import SeriesAccount, choose
 from assets.imaging.settings import Settings, load_settings
 from assets.imaging.targets import RTSTRUCT_CLASS
-from assets.imaging.volume import Volume, read_volume, write_nifti
+from assets.imaging.volume import Volume, read_volume
 from oncoframe import facts
 from oncoframe.errors import OncoFrameError
 from oncoframe.extraction import Extraction, FeatureValue
@@ -258,35 +257,6 @@ def extract_volume(
 
 def _loaded(settings: str | Settings) -> Settings:
     return load_settings(settings) if isinstance(settings, str) else settings
-
-
-def write_volumes(study: CtStudy, folder: Path, *, source_sha256: str) -> tuple[Path, Path]:
-    """Write CT and mask as ``ct.nii.gz`` and ``mask.nii.gz``, each with its provenance as JSON.
-
-    Parameters
-    ----------
-    study
-        What to write.
-    folder
-        Existing folder; its name is the caller's, so that it can be the patient's pseudonym.
-    source_sha256
-        Hash of the files that the study was read from.
-    """
-    grid = study.volume.grid
-    provenance = {
-        "source_sha256": source_sha256,
-        "slices": grid.shape[0],
-        "spacing_mm": grid.spacing_mm.tolist(),
-        "mask_source": study.source,
-        "mask_voxels": int(study.mask.sum()),
-        "repairs": study.volume.repairs or {},
-        "series": [asdict(account) for account in study.series],
-        "versions": {name: version(name) for name in ("pydicom", "SimpleITK")},
-    }
-    image, mask = folder / "ct.nii.gz", folder / "mask.nii.gz"
-    write_nifti(study.volume.image, image, provenance)
-    write_nifti(grid.image(study.mask.astype(np.uint8)), mask, provenance)
-    return image, mask
 
 
 def _described(study: CtStudy, settings: Settings, rule: MaskRule, where: str) -> CtFeatures:

@@ -3,7 +3,6 @@
 CT series -> slices in order -> (Z, Y, X) array of HU on a grid -> NIfTI with provenance
 """
 
-import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -238,20 +237,3 @@ def _decoded_by_gdcm(dataset: Dataset, file: DicomFile) -> np.ndarray:
     slope = float(dataset.get("RescaleSlope", 1))
     intercept = float(dataset.get("RescaleIntercept", 0))
     return np.asarray(np.rint((rescaled - intercept) / slope), dtype=np.int32)
-
-
-def write_nifti(image: sitk.Image, path: Path, provenance: dict[str, object]) -> None:
-    """Write a volume or mask as gzipped NIfTI, with its provenance in ``<name>.json`` beside it.
-
-    Parameters
-    ----------
-    image
-        Three-dimensional image.
-    path
-        Ends in ``.nii.gz``.
-    provenance
-        Hashes, versions and choices; no header values.
-    """
-    sitk.WriteImage(image, str(path), useCompression=True)
-    sidecar = path.with_name(path.name.removesuffix(".nii.gz") + ".json")
-    sidecar.write_text(json.dumps(provenance, indent=2, sort_keys=True) + "\n", encoding="utf-8")

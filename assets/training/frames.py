@@ -117,9 +117,10 @@ class FrameBuilder:
         as_of = datetime.fromisoformat(sidecar["as_of"])
         with tempfile.TemporaryDirectory() as scratch:
             again = FrameBuilder(self.lake, Path(scratch), self.contracts, self.pull)
-            everyone = sidecar.get("everyone", False)
-            versions = sidecar["versions"]
-            rebuilt = again._build(study, contracts, versions, as_of, everyone=everyone)
+            rebuilt = again._build(
+                study, contracts, sidecar["versions"], as_of,
+                everyone=sidecar.get("everyone", False), definition=sidecar["study_definition"],
+            )  # fmt: skip
             if rebuilt["frame_id"] != frame_id:
                 raise StudyError(
                     "today's views or code give another frame",
@@ -139,7 +140,10 @@ class FrameBuilder:
         as_of: datetime,
         *,
         everyone: bool,
+        definition: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
+        # A frame keeps its definition as it was recorded: settings that came later are not of it.
+        definition = definition or study.model_dump(mode="json")
         population = select_population(
             self.lake, study, known_by=as_of, versions=versions, everyone=everyone
         )
@@ -148,7 +152,7 @@ class FrameBuilder:
             population = without_odd_ones(population, how(population.members), study)
         views = sha256(repr(contracts).encode()).hexdigest()
         identity = {
-            "study": study.model_dump(mode="json"),
+            "study": definition,
             "as_of": as_of.isoformat(),
             "entities": content_hash(population.members),
             "versions": versions,

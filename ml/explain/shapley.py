@@ -101,7 +101,7 @@ def contributions(model: Pipeline, features: pd.DataFrame, classes: np.ndarray) 
             got=f"{error:.2g}",
         )
     # What the class weights lifted is taken back from every answer, and so from its base value.
-    lifted = np.log(np.broadcast_to(weighted.lifted_, len(weighted.classes_)))
+    lifted = np.log(weighted.lifted_)
     parts[:, -1] -= lifted if parts.shape[2] > 1 else lifted[1] - lifted[0]
     if parts.shape[2] == 1:
         # Two classes have one score: what speaks for the second speaks against the first.

@@ -27,8 +27,13 @@ SHARES = LinearSegmentedColormap.from_list(
 SIGNED = LinearSegmentedColormap.from_list(
     "signed", ["#174d88", "#7fb0d8", "#ffffff", "#eda66b", "#a84a0b"]
 )
-#: For what has no fixed colour, such as classes: the palette over and over.
-CYCLE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6a4c93", "#8c6d4f")
+#: Of classes, which have no fixed colour: 30 that differ by at least 0.12 in OKLab.
+CLASS_COLOURS = (
+    "#0079ce", "#ffce00", "#6d0c00", "#ff92ff", "#3d9e0c", "#db5524", "#00e7ff", "#3d0c92",
+    "#005500", "#9e3192", "#aaaa86", "#796149", "#6df386", "#aa79ce", "#ffc2c2", "#005579",
+    "#55aaff", "#ff7992", "#189e9e", "#aa1831", "#ff920c", "#6d0061", "#92c20c", "#6149b6",
+    "#b6c2ff", "#9e860c", "#00ce9e", "#007955", "#db4986", "#aa7979",
+)  # fmt: skip
 _UNKNOWN = "#9aa5b1"
 
 

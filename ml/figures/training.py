@@ -1,6 +1,6 @@
 """Figures of a training as files beside its tables: what the tracker shows of a model.
 
-files of ml.training.artifacts -> draw_training, draw_model -> PNG files in the same folder
+files of ml.training.artifacts -> draw_training, draw_model, draw_survival -> PNG files beside them
 
 The report draws the same figures from the same files, with the names of the clinic.
 """
@@ -16,18 +16,43 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
-from ml.figures.components import circle_figure, loadings_figure, variance_figure
-from ml.figures.performance import (
-    circos_figure,
-    reliability_figure,
-    similar_confusion_figure,
-    similarity_order,
+from ml.evaluation.curves import (
+    binary_answers,
+    decision_curve,
+    flexible_curve,
+    precision_recall,
+    roc_curves,
 )
+from ml.evaluation.survival import (
+    GROUPS,
+    calibration_at,
+    horizons,
+    ranked_patients,
+    risk_groups,
+)
+from ml.figures.binary import (
+    benefit_figure,
+    calibration_figure,
+    precision_recall_figure,
+    roc_figure,
+)
+from ml.figures.classes import circos_figure, similar_confusion_figure, similarity_order
+from ml.figures.components import (
+    circle_figure,
+    circles,
+    loadings_figure,
+    telling_pair,
+    variance_figure,
+)
+from ml.figures.performance import reliability_figure
 from ml.figures.shapley import class_importance_figure, decision_figure, importance_figure
 from ml.figures.shapley import shown_patients as shown
+from ml.figures.survival import horizon_figure, kaplan_meier_figure
 from oncoframe.columns import Column
 
 _DPI, _LARGE_DPI = 110, 120
+#: Of two classes, a circle and a heat map say nothing that a number does not.
+_TWO = 2
 
 
 def drawing(workers: int) -> AbstractContextManager[Executor]:
@@ -44,16 +69,19 @@ def draw_training(folder: Path) -> None:
     """Draw similarity and components of the cohort into the folder of a training."""
     similarity = json.loads((folder / "similarity.json").read_text("utf-8"))
     links = np.asarray(similarity["links"], dtype=np.float64)
-    _save(circos_figure(similarity["classes"], links, similarity_order(links)), folder, "circos")
+    if len(links) > _TWO:
+        figure = circos_figure(similarity["classes"], links, similarity_order(links))
+        _save(figure, folder, "circos")
     components = json.loads((folder / "components.json").read_text("utf-8"))
     _save(variance_figure(components["cumulative"]), folder, "variance")
     loadings = pl.read_parquet(folder / "loadings.parquet")
-    _save(loadings_figure(loadings), folder, "loadings")
+    _save(loadings_figure(loadings, short_name), folder, "loadings")
     if loadings["component"].n_unique() > 1:
-        _save(circle_figure(loadings, short_name), folder, "correlation_circle")
+        circle = circle_figure(circles(loadings), short_name, telling_pair(loadings))
+        _save(circle, folder, "correlation_circle")
 
 
-def draw_model(folder: Path, links: np.ndarray) -> None:
+def draw_model(folder: Path, links: np.ndarray, *, seed: int) -> None:
     """Draw calibration, confusion and Shapley values of a model into its folder.
 
     Parameters
@@ -62,7 +90,10 @@ def draw_model(folder: Path, links: np.ndarray) -> None:
         Files of the model; what it does not have is not drawn.
     links : (k, k) array
         Similarity of the classes, which orders them.
+    seed
+        Of the bands.
     """
+    _draw_two_classes(folder, seed)
     confusion = json.loads((folder / "confusion.json").read_text("utf-8"))
     counts = np.asarray(confusion["confusion"], dtype=np.float64)
     figure = similar_confusion_figure(confusion["classes"], counts, similarity_order(links))
@@ -75,8 +106,41 @@ def draw_model(folder: Path, links: np.ndarray) -> None:
     if (folder / "importance.parquet").is_file():
         importance = pl.read_parquet(folder / "importance.parquet")
         _save(importance_figure(importance, short_name), folder, "importance")
-        _save(class_importance_figure(importance, short_name), folder, "importance_by_class")
+        if len(links) > _TWO:
+            _save(class_importance_figure(importance, short_name), folder, "importance_by_class")
         _draw_decisions(folder)
+
+
+def draw_survival(folder: Path, recipe: str, modality_set: str) -> None:
+    """Draw the risk groups of a survival model, and its calibration, into its training's folder."""
+    found = ranked_patients(pl.read_parquet(folder / f"risks_{recipe}_{modality_set}.parquet"))
+    group = risk_groups(found.risk)
+    members = {name: group == at for at, name in enumerate(GROUPS) if (group == at).any()}
+    curves = {name: (found.days[of], found.died[of]) for name, of in members.items()}
+    _save(kaplan_meier_figure(curves), folder, "kaplan_meier")
+    grid = json.loads((folder / "survival.json").read_text("utf-8"))["days"]
+    at = [
+        calibration_at(found.days, found.died, found.survival[:, grid.index(day)], day)
+        for day in horizons(found.days, found.died)
+    ]
+    if at:
+        _save(horizon_figure(at), folder, "calibration_at_horizons")
+
+
+def _draw_two_classes(folder: Path, seed: int) -> None:
+    found = binary_answers(pl.read_parquet(folder / "predictions.parquet"))
+    if found is None:
+        return
+    roc = roc_curves(found.event, found.risks, found.folds, seed=seed)
+    if roc is None:
+        return
+    precision = precision_recall(found.event, found.risk, seed=seed)
+    benefit = decision_curve(found.event, found.risk, seed=seed)
+    curve = flexible_curve(found.event, found.risk)
+    _save(roc_figure(roc), folder, "roc")
+    _save(precision_recall_figure(precision, float(found.event.mean())), folder, "precision_recall")
+    _save(benefit_figure(benefit), folder, "decision_curve")
+    _save(calibration_figure(curve, found.event, found.risk), folder, "calibration_curve")
 
 
 def short_name(feature: str) -> str:
@@ -91,11 +155,13 @@ def _draw_decisions(folder: Path) -> None:
     for number, ((label,), shap) in enumerate(sorted(by_class.items()), start=1):
         own = answers.filter(pl.col("label") == label)
         own = own.filter(pl.col("patient_id").is_in(shap["patient_id"].unique().to_list()))
-        recognised = (own["predicted"] == label).to_numpy()
-        drawn = shown(own["patient_id"].to_list(), recognised)
+        drawn = shown((own["predicted"] == label).to_numpy())
         if len(drawn):
-            ids = own["patient_id"].gather(drawn).to_list()
-            figure = decision_figure(shap, ids, recognised[drawn], short_name)
+            patients = own[drawn]
+            figure = decision_figure(
+                shap, patients["patient_id"].to_list(), patients["predicted"].to_list(), str(label),
+                short_name,
+            )  # fmt: skip
             figure.suptitle(str(label), fontsize=9)
             _save(figure, folder, f"decision_{number:02d}")
 

@@ -38,15 +38,14 @@ class _Lifted(Wrapper):
         How many times its real weight each class had in the fit.
     """
 
-    # A champion that was stored before priors were corrected goes on answering as it did.
-    lifted_: np.ndarray | float = 1.0
+    lifted_: np.ndarray
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:  # noqa: N803, sklearn's name
         """(n, k) probabilities among patients as frequent as the training ones."""
         return prior_corrected(super().predict_proba(X), self.lifted_)
 
 
-def prior_corrected(probabilities: np.ndarray, lifted: np.ndarray | float) -> np.ndarray:
+def prior_corrected(probabilities: np.ndarray, lifted: np.ndarray) -> np.ndarray:
     """(n, k) probabilities where classes are as frequent as they are, not as a model saw them.
 
     Parameters
@@ -97,10 +96,10 @@ class ClassWeighted(_Lifted):
             Classes.
         """
         self.classes_, positions, counts = np.unique(y, return_inverse=True, return_counts=True)
-        weights = (counts.mean() / counts) ** self.power
-        self.lifted_ = weights
+        self.lifted_ = (counts.mean() / counts) ** self.power
+        weights = self.lifted_[positions]
         # As numbers: XGBoost takes no names.
-        self.estimator_ = clone(self.estimator).fit(X, positions, sample_weight=weights[positions])
+        self.estimator_ = clone(self.estimator).fit(X, positions, sample_weight=weights)
         return self
 
 

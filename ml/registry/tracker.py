@@ -18,9 +18,11 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", UserWarning)
     import mlflow
     import mlflow.pyfunc
+    from mlflow.data.meta_dataset import MetaDataset
+    from mlflow.data.sources import LocalArtifactDatasetSource  # type: ignore[attr-defined]  # made at import
 
 #: The package takes MLflow from here.
-__all__ = ["as_refusal", "missing", "mlflow"]
+__all__ = ["LocalArtifactDatasetSource", "MetaDataset", "as_refusal", "missing", "mlflow"]
 
 _MISSING = "RESOURCE_DOES_NOT_EXIST"
 _REFUSED = {"PERMISSION_DENIED": "may not", "UNAUTHENTICATED": "is not signed in and may not"}

@@ -14,13 +14,11 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-
 from ml.figures.performance import comparison_figure, confusion_figure
-from ml.figures.training import draw, draw_model, draw_training, drawing
+from ml.figures.training import draw, draw_model, draw_survival, draw_training, drawing
 from ml.registry.store import Store
-from ml.registry.tracker import mlflow
-from ml.serving.model import ABSTAINED, SET
+from ml.registry.tracker import LocalArtifactDatasetSource, MetaDataset, mlflow
+from ml.serving.model import ABSTAINED, MODALITIES, SET, WHY
 from ml.training.artifacts import write_model, write_survival, write_training
 from ml.training.results import (
     ModelResult,
@@ -78,6 +76,7 @@ def log_training(
             (model, files / str(number), _begin_model(result, model, files / str(number), artists))
             for number, model in enumerate(result.results)
         ]
+        _log_frame(result.study.name, result.frame_id, common)
         mlflow.log_params({**plan_numbers(result), "frame_id": result.frame_id})
         mlflow.log_metrics(flat_metrics(result.best.evaluation))
         _log_files(files / "training", begun)
@@ -107,12 +106,29 @@ def log_survival(
             tags={**common, "best": result.best.name},
         ) as run,
     ):
+        _log_frame(result.study.name, result.frame_id, common)
         value = result.best.concordance
         mlflow.log_metrics({"concordance": value.value, "concordance_ci_low": value.low,
                             "concordance_ci_high": value.high})  # fmt: skip
         write_survival(result, Path(scratch))
+        draw_survival(Path(scratch), result.best.recipe, result.best.modality_set)
         mlflow.log_artifacts(scratch)
     return str(run.info.run_id)
+
+
+def _log_frame(study: str, frame_id: str, tags: Mapping[str, str]) -> None:
+    """Name the frame as the data of the active run, and say where its parts are."""
+    # A place within the home: the home may move.
+    source = LocalArtifactDatasetSource(f"frames/{frame_id}")
+    frame = MetaDataset(source, name=f"frame of {study}", digest=frame_id)  # type: ignore[abstract]
+    mlflow.log_input(frame, context="training")
+    lines = [
+        f"Study `{study}`, frame `{frame_id}`: `oncoframe frame show {frame_id}`.",
+        f"Report: `oncoframe report {study}`.",
+    ]
+    if "dagster_run_id" in tags:
+        lines.append(f"Dagster run: `{tags['dagster_run_id']}`.")
+    mlflow.set_tag("mlflow.note.content", "\n\n".join(lines))
 
 
 def _begin_training(result: TrainingResult, folder: Path, artists: Executor) -> list[Future[None]]:
@@ -121,10 +137,11 @@ def _begin_training(result: TrainingResult, folder: Path, artists: Executor) -> 
     write_training(result, folder)
     begun = [artists.submit(draw_training, folder)]
     for recipe in result.study.recipes:
-        rows = {r.modality_set: r.evaluation for r in result.results if r.plan == recipe}
+        rows = [r for r in result.results if r.plan == recipe]
         figure = partial(
             comparison_figure,
-            rows,
+            {r.modality_set: r.evaluation for r in rows},
+            {r.modality_set: r.modalities for r in rows},
             title=f"What each modality contributes, {recipe.name}",
             subtitle=f"{plan_in_words(result)}, same folds for every row; 95 % intervals",
             majority_share=result.majority_share,
@@ -152,7 +169,7 @@ def _begin_model(
     )
     return [
         artists.submit(draw, figure, folder / "confusion.png"),
-        artists.submit(draw_model, folder, result.links),
+        artists.submit(draw_model, folder, result.links, seed=result.study.cross_validation.seed),
     ]
 
 
@@ -192,6 +209,7 @@ def _log_model(
                 **settings,
             }
         )
+        _log_frame(result.study.name, result.frame_id, tags)
         mlflow.log_metrics({**flat_metrics(model.evaluation), "seconds": model.seconds})
         model.served.save(Path(served) / "served")
         mlflow.pyfunc.log_model(
@@ -246,19 +264,15 @@ def _identity(study: str, frame_id: str, code_version: str) -> dict[str, str]:
 
 
 def _signature(model: ModelResult) -> mlflow.models.ModelSignature:
-    """Types of the input columns, any of which may be missing for a patient, and of the answer."""
-    example = model.typical_patient
-    columns: list[mlflow.types.ColSpec | mlflow.types.TensorSpec] = [
-        mlflow.types.ColSpec(
-            "string" if dtype == np.dtype(object) else "float", str(name), required=False
-        )
-        for name, dtype in example.dtypes.items()
-    ]
+    """Types of the answer.
+
+    Not of the input: MLflow drops the columns that a signature does not name and fills in those
+    that are missing, so that a table in other names is answered like a patient without any value.
+    The model itself says what it takes; see :mod:`ml.serving.inputs`.
+    """
+    types = {SET: "string", ABSTAINED: "boolean", WHY: "string", MODALITIES: "string"}
     answers: list[mlflow.types.ColSpec | mlflow.types.TensorSpec] = [
         *(mlflow.types.ColSpec("double", f"p[{name}]") for name in model.served.classes),
-        mlflow.types.ColSpec("string", SET),
-        mlflow.types.ColSpec("boolean", ABSTAINED),
+        *(mlflow.types.ColSpec(kind, name) for name, kind in types.items()),
     ]
-    return mlflow.models.ModelSignature(
-        inputs=mlflow.types.Schema(columns), outputs=mlflow.types.Schema(answers)
-    )
+    return mlflow.models.ModelSignature(outputs=mlflow.types.Schema(answers))

@@ -2,12 +2,13 @@
 
 values -> cells as text -> Section ... -> templates/page.html.jinja -> one self-contained file
 
-Text only; HTML is made, and escaped, by the templates. Nothing is loaded from elsewhere, and no
-script is needed.
+Text only; HTML is made, and escaped, by the templates. Nothing is loaded from elsewhere. The script
+inside the page sorts tables and draws other components; without it nothing is missing.
 """
 
 import base64
 import io
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -112,7 +113,26 @@ class Gallery:
     block: str = field(default="gallery", init=False)
 
 
-Block = Text | FactList | Table | Picture | Gallery
+@dataclass(frozen=True)
+class Circles:
+    """Correlation circle of two components, and all others by choice.
+
+    Parameters
+    ----------
+    picture
+        What is there without a script, and on paper.
+    data
+        JSON from which ``templates/page.js`` draws any pair: ``components`` (how many), ``pair``
+        (of the picture), ``features`` (``n`` lines of the name, ``c`` colour, ``r`` correlations),
+        ``legend`` (names and colours of modalities) and ``shown`` (pair -> features).
+    """
+
+    picture: Picture
+    data: str
+    block: str = field(default="circles", init=False)
+
+
+Block = Text | FactList | Table | Picture | Gallery | Circles
 
 
 @dataclass(frozen=True)
@@ -148,6 +168,12 @@ def picture(figure: Figure, *, alt: str, caption: str) -> Picture:
     width = float(points[1]) if points else figure.get_figwidth() * 72
     source = f"data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode()}"
     return Picture(source, alt, caption, round(width * 96 / 72))
+
+
+def script_json(value: object) -> str:
+    """JSON that can stand in a script element: no name in it can end the element."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def stored_picture(png: bytes, *, alt: str, caption: str, width: int) -> Picture:
@@ -222,8 +248,12 @@ class Page:
 
 def render(page: Page) -> str:
     """HTML of a page."""
-    style = files("ml.report").joinpath("templates/page.css").read_text(encoding="utf-8")
-    return _templates().get_template("page.html.jinja").render(page=page, style=style)
+    style, script = (
+        files("ml.report").joinpath(f"templates/page.{kind}").read_text(encoding="utf-8")
+        for kind in ("css", "js")
+    )
+    template = _templates().get_template("page.html.jinja")
+    return template.render(page=page, style=style, script=script)
 
 
 def present(sections: Sequence[Section | None]) -> tuple[Section, ...]:

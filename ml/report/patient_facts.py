@@ -173,7 +173,7 @@ def open_case(
         stored=stored,
         out_of_fold=out_of_fold,
         reasons=_reasons(served, features, at, (out_of_fold or stored).best),
-        unusual=_unusual(frame, features.drop(columns=list(served.categories)), at),
+        unusual=_unusual(frame, features.drop(columns=list(served.inputs.categories)), at),
     )
 
 

@@ -12,11 +12,18 @@ import numpy as np
 import polars as pl
 
 from ml.evaluation.shuffled import CHANCE_MARGIN
-from ml.figures.performance import reliability_figure, similar_confusion_figure, similarity_order
+from ml.figures.classes import (
+    class_count_figure,
+    grouped,
+    similar_confusion_figure,
+    similarity_order,
+)
+from ml.figures.performance import reliability_figure
 from ml.promotion.criteria import judge_training
 from ml.report.blocks import (
     NONE,
     Block,
+    Picture,
     Section,
     Table,
     Text,
@@ -257,41 +264,70 @@ def classes_section(training: StoredTraining, model: StoredModel) -> Section | N
     if table is None or confusion is None:
         return None
     metrics = [m for m in _CLASS_METRICS if m in table.columns]
-    rows = table.sort("patients", "class", descending=[True, False]).iter_rows(named=True)
-    total = int(table["patients"].sum())
-    blocks: list[Block] = [
-        Table(
-            "Results per class, largest class first, 95 % intervals",
-            ("Class", "Patients", "Share", *(_head(METRIC_NAMES.get(m, m)) for m in metrics)),
-            tuple(
-                (
-                    str(row["class"]),
-                    whole(row["patients"]),
-                    percent(row["patients"] / total, 1),
-                    *(_class_cell(row, m) for m in metrics),
-                )
-                for row in rows
+    names, sizes = [str(name) for name in table["class"]], table["patients"].to_list()
+    groups = grouped(names, training.study.label.groups)
+    return Section(
+        "classes",
+        "Classes",
+        (
+            _class_table(table, groups, metrics),
+            picture(
+                class_count_figure(names, sizes, groups),
+                alt="Bar chart of the patients of each class, which are in the table above.",
+                caption="Patients per class.",
             ),
-            note="Means over the repeats of the cross-validation. Intervals of classes with few "
-            "patients are wide and, where all or none are right, too narrow to be believed.",
-        )
-    ]
+            _confusion_picture(training, confusion),
+        ),
+    )
+
+
+def _class_table(
+    table: pl.DataFrame, groups: Mapping[str, np.ndarray], metrics: list[str]
+) -> Table:
+    of = {i: name for name, positions in groups.items() for i in positions.tolist()}
+    place = {name: at for at, name in enumerate(groups)}
+    rows = sorted(
+        enumerate(table.iter_rows(named=True)),
+        key=lambda row: (place[of[row[0]]], -row[1]["patients"], str(row[1]["class"])),
+    )
+    total, several = int(table["patients"].sum()), len(groups) > 1
+    return Table(
+        "Results per class, largest class first, 95 % intervals",
+        ("Class", *(["Group"] if several else []), "Patients", "Share",
+         *(_head(METRIC_NAMES.get(m, m)) for m in metrics)),
+        tuple(
+            (
+                str(row["class"]),
+                *([of[at]] if several else []),
+                whole(row["patients"]),
+                percent(row["patients"] / total, 1),
+                *(_class_cell(row, m) for m in metrics),
+            )
+            for at, row in rows
+        ),
+        words=1 + several,
+        note="Means over the repeats of the cross-validation. Intervals of classes with few "
+        "patients are wide and, where all or none are right, too narrow to be believed.",
+    )  # fmt: skip
+
+
+def _confusion_picture(training: StoredTraining, confusion: Mapping[str, Any]) -> Picture:
     similarity = read_json(training.folder, "similarity.json")
     classes = list(confusion["classes"])
     counts = np.asarray(confusion["confusion"], dtype=np.float64)
-    order, ordered = np.arange(len(classes)), False
+    groups = grouped(classes, training.study.label.groups)
+    order, ordered = np.concatenate(list(groups.values())), False
     if similarity is not None and similarity["classes"] == classes:
-        order, ordered = similarity_order(np.asarray(similarity["links"])), True
-    blocks.append(
-        picture(
-            similar_confusion_figure(classes, counts, order),
-            alt=f"Confusion matrix of {len(classes)} classes. Recall per class, the diagonal, is "
-            "in the table above.",
-            caption="Confusion matrix: percent of the patients of a row. "
-            + ("Similar classes stand side by side." if ordered else "Classes in order of name."),
-        )
+        order, ordered = similarity_order(np.asarray(similarity["links"]), groups), len(classes) > 2  # noqa: PLR2004
+    within = " within a group" if len(groups) > 1 else ""
+    return picture(
+        similar_confusion_figure(classes, counts, order, groups),
+        alt=f"Confusion matrix of {len(classes)} classes. Recall per class, the diagonal, is "
+        "in the table above.",
+        caption="Confusion matrix: percent of the patients of a row, and below it the patients, "
+        "mean over the repeats. "
+        + (f"Similar classes stand side by side{within}." if ordered else ""),
     )
-    return Section("classes", "Classes", tuple(blocks))
 
 
 def _answered(most: int) -> str:

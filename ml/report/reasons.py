@@ -4,29 +4,59 @@ importance.parquet, shap.parquet, predictions.parquet, components.json, loadings
 similarity.json -> sections
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import polars as pl
 
-from ml.explain.names import BASE, OTHERS
-from ml.figures.components import circle_figure, loadings_figure, variance_figure
-from ml.figures.performance import LINK_FLOOR, circos_figure, similarity_order, strong_links
+from ml.figures.classes import (
+    LINK_FLOOR,
+    circos_figure,
+    grouped,
+    similarity_order,
+    strong_links,
+)
+from ml.figures.components import (
+    circle_figure,
+    circles,
+    loadings_figure,
+    modality_reach,
+    telling_pair,
+    variance_figure,
+)
 from ml.figures.shapley import (
     MAX_LINES,
-    REST,
     class_importance_figure,
     decision_figure,
+    destinations,
     force_figure,
     importance_figure,
     most_important,
+    patient_force,
     shown_patients,
 )
-from ml.figures.style import modality_name
+from ml.figures.style import modality_colour, modality_name, wrapped
 from ml.figures.training import first_answers
-from ml.report.blocks import Block, Gallery, Picture, Section, Table, Text, number, percent, picture
+from ml.report.blocks import (
+    Block,
+    Circles,
+    Gallery,
+    Picture,
+    Section,
+    Table,
+    Text,
+    number,
+    percent,
+    picture,
+    script_json,
+)
 from ml.report.words import Dictionary
 from ml.training.stored import StoredModel, StoredTraining, read_json, read_table
+from oncoframe.modalities import MODULES
 
 _LISTED = 20
+#: A task of so many classes has figures of its own; see :mod:`ml.report.binary`.
+TWO_CLASSES = 2
 
 
 def reasons_section(model: StoredModel, dictionary: Dictionary) -> Section:
@@ -55,16 +85,24 @@ def reasons_section(model: StoredModel, dictionary: Dictionary) -> Section:
             tuple(_feature_row(row, dictionary) for row in top.iter_rows()),
             words=3,
         ),
+        *_by_class(importance, called),
+        *_decisions(shap, predictions, dictionary),
+        *_one_patient(shap, predictions, dictionary),
+    ]
+    return Section("reasons", "What the model looks at", tuple(blocks))
+
+
+def _by_class(importance: pl.DataFrame, called: Callable[[str], str]) -> list[Block]:
+    if importance["class"].n_unique() == TWO_CLASSES:
+        return []
+    return [
         picture(
             class_importance_figure(importance, called),
             alt="Heat map of the most important features and the classes they matter for.",
             caption="Which feature matters for which class; the darkest cell of a row is its "
             "largest.",
-        ),
-        *_decisions(shap, predictions, dictionary),
-        *_one_patient(shap, predictions, dictionary),
+        )
     ]
-    return Section("reasons", "What the model looks at", tuple(blocks))
 
 
 def _feature_row(row: tuple[str, str, float], dictionary: Dictionary) -> tuple[str, ...]:
@@ -83,26 +121,28 @@ def _decisions(
     by_class = shap.partition_by("class", as_dict=True)
     for label, count in sizes.iter_rows():
         own = explained.filter(pl.col("label") == label)
-        recognised = (own["predicted"] == label).to_numpy()
-        drawn = shown_patients(own["patient_id"].to_list(), recognised)
-        ids = own["patient_id"].gather(drawn).to_list()
-        wrong = int((~recognised).sum())
-        figure = decision_figure(by_class[(label,)], ids, recognised[drawn], dictionary.called)
+        drawn = own[shown_patients((own["predicted"] == label).to_numpy())]
+        went = destinations(own["predicted"].to_list(), label)
+        wrong = "; ".join(f"{number} taken for {name}" for name, number in went) or "none wrong"
+        figure = decision_figure(
+            by_class[(label,)], drawn["patient_id"].to_list(), drawn["predicted"].to_list(), label,
+            dictionary.called,
+        )  # fmt: skip
         pictures.append(
             (
                 str(label),
                 picture(
                     figure,
-                    alt=f"Decision plot of {label}: {count} patients, {wrong} misclassified.",
-                    caption=f"{count} patients, {wrong} misclassified"
-                    + (f"; {len(ids)} drawn." if len(ids) < count else "."),
+                    alt=f"Decision plot of {label}: {count} patients, {wrong}.",
+                    caption=f"{count} patients, {wrong}"
+                    + (f"; {drawn.height} drawn." if drawn.height < count else "."),
                 ),
             )
         )
     said = Text(
         "Decision plot of each class, from below to above: how the log-odds of the class add up "
-        "for its patients. Misclassified patients are dashed and orange. At most "
-        f"{MAX_LINES} patients are drawn, the misclassified first."
+        "for its patients. Patients who were taken for another class are dashed, in a colour for "
+        f"each such class. At most {MAX_LINES} patients are drawn, those first."
     )
     return [said, Gallery(tuple(pictures))]
 
@@ -134,17 +174,11 @@ def _one_patient(
 
 def force_picture(own: pl.DataFrame, dictionary: Dictionary, *, caption: str) -> Picture:
     """Force plot of the rows of one patient and class."""
-    base = float(own.filter(feature=BASE)["shap"].sum())
-    parts = [
-        (REST if f == OTHERS else _with_value(f, value, dictionary), float(added))
-        for f, value, added in own.filter(pl.col("feature") != BASE)
-        .select("feature", "value", "shap")
-        .iter_rows()
-    ]
-    total = base + sum(added for _, added in parts)
+    found = patient_force(own, lambda feature, value: _with_value(feature, value, dictionary))
     return picture(
-        force_figure(parts, base),
-        alt=f"Force plot: contributions lead from the base value {base:.2f} to {total:.2f}.",
+        force_figure(found),
+        alt=f"Force plot: contributions lead from the base value {found.base:.2f} to "
+        f"{found.score:.2f}.",
         caption=caption,
     )
 
@@ -167,18 +201,23 @@ def _similarity(training: StoredTraining) -> list[Block]:
     if found is None:
         return []
     classes, links = found["classes"], np.asarray(found["links"], dtype=np.float64)
+    if len(classes) == TWO_CLASSES:
+        # A circle of two says no more than a sentence.
+        return [_of_two(classes, links)]
     strong = strong_links(classes, links)
+    order = similarity_order(links, grouped(classes, training.study.label.groups))
     return [
         Text(
             "Similarity of entities: of the patients of a class, the share of whose two nearest "
             "neighbours belong to another. Neighbours are found in all columns, without labels."
         ),
         picture(
-            circos_figure(classes, links, similarity_order(links)),
+            circos_figure(classes, links, order),
             alt=f"Circos plot of {len(classes)} classes; the {len(strong)} links are in the table "
             "below.",
-            caption=f"Links of at least {percent(LINK_FLOOR)}; a ribbon has the colour of the "
-            "class that it leaves.",
+            caption="At each class its number and the share of neighbours of the same class; a "
+            f"ribbon, from {percent(LINK_FLOOR)} on, has the colour of the class that it leaves, "
+            "and its percent. In the table: numbers of the classes next to it, with percent.",
         ),
         Table(
             f"Links of at least {percent(LINK_FLOOR)}",
@@ -187,6 +226,14 @@ def _similarity(training: StoredTraining) -> list[Block]:
             words=2,
         ),
     ]
+
+
+def _of_two(classes: list[str], links: np.ndarray) -> Text:
+    said = "; ".join(
+        f"of {name}, {percent(links[at, at])} of the same class" for at, name in enumerate(classes)
+    )
+    return Text(f"Similarity: two nearest neighbours of each patient, found in all columns without "
+                f"labels: {said}.")  # fmt: skip
 
 
 def _components(training: StoredTraining, dictionary: Dictionary) -> list[Block]:
@@ -205,17 +252,46 @@ def _components(training: StoredTraining, dictionary: Dictionary) -> list[Block]
             caption="Cumulative share of the variance.",
         ),
         picture(
-            loadings_figure(loadings),
-            alt=f"Heat map of the loadings of {kept} components, columns coloured by modality.",
-            caption=f"Loadings of the first {kept} components, columns with the largest loadings.",
+            loadings_figure(loadings, dictionary.called),
+            alt=f"Heat map of the loadings of {kept} components, rows coloured by modality.",
+            caption=f"Loadings of the first {kept} components, columns of the data with the "
+            "largest loadings; the strongest carry their names.",
         ),
     ]  # fmt: skip
-    if kept > 1:
-        blocks.append(
-            picture(
-                circle_figure(loadings, dictionary.called),
-                alt="Correlation circle of the first two components with the farthest columns.",
-                caption="Correlation circle: columns that lie farthest out.",
-            )
-        )
-    return blocks
+    return [*blocks, _circles(loadings, dictionary)] if kept > 1 else blocks
+
+
+def _circles(loadings: pl.DataFrame, dictionary: Dictionary) -> Circles:
+    found, (one, other) = circles(loadings), telling_pair(loadings)
+    reach = modality_reach(loadings).filter(one=one, other=other)["modalities"][0]
+    return Circles(
+        picture(
+            circle_figure(found, dictionary.called, (one, other)),
+            alt=f"Correlation circle of components {one} and {other} with the farthest columns.",
+            caption="Correlation circle of the columns that lie farthest out, among them the "
+            f"farthest of each modality. Components {one} and {other} stand here at first: of all "
+            f"pairs, most modalities ({reach}) load on them.",
+        ),
+        script_json(
+            {
+                "components": found.correlations.shape[1],
+                "pair": [one, other],
+                "features": [
+                    {
+                        "n": wrapped([dictionary.called(feature)], 36)[0].split("\n"),
+                        "c": modality_colour(modality),
+                        "r": [round(float(value), 3) for value in row],
+                    }
+                    for feature, modality, row in zip(
+                        found.features, found.modalities, found.correlations, strict=True
+                    )
+                ],
+                "legend": [
+                    [modality_name(name), modality_colour(name)]
+                    for name in MODULES
+                    if name in found.modalities
+                ],
+                "shown": {f"{i} {j}": at for (i, j), at in found.shown.items()},
+            }
+        ),
+    )

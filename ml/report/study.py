@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from ml.evaluation.metrics import LOSSES
+from ml.report.binary import binary_section
 from ml.report.blocks import FactList, Page, Section, Table, Text, number, percent, present, render
 from ml.report.cohort import cohort_section, subgroup_section
 from ml.report.facts import METRIC_NAMES, facts, row_of
@@ -23,6 +24,7 @@ from ml.report.performance import (
     verdict_section,
 )
 from ml.report.reasons import reasons_section, shape_section
+from ml.report.survival import survival_section
 from ml.report.tripod import checklist
 from ml.report.words import Dictionary, Evidence
 from ml.training.stored import StoredModel, StoredTraining, read_json
@@ -81,6 +83,8 @@ def study_page(
                 results_section(training, model),
                 verdict_section(training, frame),
                 classes_section(training, model),
+                binary_section(training, model),
+                survival_section(training, model),
                 calibration_section(model),
                 conformal_section(training, model),
                 reasons_section(model, dictionary),

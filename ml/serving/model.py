@@ -7,22 +7,22 @@ loads this folder through :func:`_load_pyfunc`.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import skops.io
 from sklearn.base import BaseEstimator
 
-from ml.evaluation.calibrators import Calibrator, Scaling, read_calibrator
+from ml.evaluation.calibrators import Calibrator, read_calibrator
 from ml.evaluation.conformal import ClassThresholds, answered
 from ml.explain.shapley import Reason, is_explainable, reasons
 from ml.frames.design_matrix import design_matrix
 from ml.frames.frame import Frame
 from ml.pipelines.inner_folds import aligned_probabilities
+from ml.serving.inputs import Inputs
 from ml.study.modelling import Conformal
 from oncoframe.errors import StudyError
 
@@ -53,7 +53,7 @@ TRUSTED_TYPES = (
 )
 _MODEL, _ABOUT = "model.skops", "served.json"
 #: Columns of an answer before and after the probabilities.
-SET, ABSTAINED = "prediction_set", "abstained"
+SET, ABSTAINED, WHY, MODALITIES = "prediction_set", "abstained", "abstained_because", "modalities"
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,8 @@ class ServedModel:
         Fitted recipe.
     classes : (k,) array of str
         Sorted.
-    columns
-        Columns that it takes, in order; text columns are those of ``categories``.
-    categories
-        Names of the text columns.
+    inputs
+        Columns that it takes, in order, and what it does with others.
     calibrator, thresholds
         Learned from out-of-fold predictions of the patients; None without calibration.
     conformal
@@ -78,27 +76,26 @@ class ServedModel:
 
     model: BaseEstimator
     classes: np.ndarray
-    columns: tuple[str, ...]
-    categories: tuple[str, ...]
+    inputs: Inputs
     calibrator: Calibrator
     thresholds: ClassThresholds | None
     conformal: Conformal
 
-    def features(self, given: pd.DataFrame) -> pd.DataFrame:
-        """(n, p) columns of the model; those that are not given were not measured."""
-        text = given.reindex(columns=list(self.categories)).astype(object)
-        numbers = [name for name in self.columns if name not in set(self.categories)]
-        taken = given.reindex(columns=numbers).astype(np.float32)
-        return pd.concat([taken, text.where(text.notna(), None)], axis="columns")
-
     def features_of(self, frame: Frame) -> pd.DataFrame:
-        """The same, of the patients of a frame."""
-        modalities = sorted({column.modality for column in frame.sidecar.columns.values()})
-        return self.features(design_matrix(frame, modalities).features)
+        """(n, p) columns of the model, of the patients of a frame.
 
-    def probabilities(self, given: pd.DataFrame) -> np.ndarray:
-        """(n, k) calibrated probabilities."""
-        said = aligned_probabilities(self.model, self.features(given), self.classes)
+        Raises
+        ------
+        StudyError
+            If the frame lacks one of them.
+        """
+        modalities = sorted({column.modality for column in frame.sidecar.columns.values()})
+        matrix = design_matrix(frame, modalities).features
+        return self.inputs.of_frame(frame, matrix)
+
+    def probabilities(self, features: pd.DataFrame) -> np.ndarray:
+        """(n, k) calibrated probabilities of columns of the model."""
+        said = aligned_probabilities(self.model, features, self.classes)
         return self.calibrator.apply(said)
 
     def sets(self, probabilities: np.ndarray) -> np.ndarray:
@@ -110,29 +107,55 @@ class ServedModel:
     def predict(self, given: pd.DataFrame, params: dict[str, object] | None = None) -> pd.DataFrame:
         """One row per patient: ``p[<class>]``, the prediction set and whether the model abstains.
 
+        Beside them the modalities of which something was known, and why it abstains; sets and
+        modalities as JSON lists, no reason as an empty text.
+
         Parameters
         ----------
         given : (n, ...) data frame
-            Columns of a design matrix, or of an expanded frame in domain names.
+            Columns of a frame, an expanded frame, an answer of Feast or a design matrix; see
+            :meth:`ml.serving.inputs.Inputs.read`.
         params
             Not used; MLflow hands it over.
+
+        Raises
+        ------
+        StudyError
+            If a column is missing, unknown or of another type.
         """
         del params
-        probabilities = self.probabilities(given)
+        features = self.inputs.read(given)
+        probabilities = self.probabilities(features)
         sets = self.sets(probabilities)
-        names = [json.dumps(self.classes[row].tolist(), ensure_ascii=False) for row in sets]
+        known = self.inputs.known(features)
+        share = self.inputs.share(known)
         table = pd.DataFrame(
-            probabilities, columns=[f"p[{name}]" for name in self.classes], index=given.index
+            probabilities, columns=[f"p[{name}]" for name in self.classes], index=features.index
         )
-        table[SET] = names
-        table[ABSTAINED] = ~answered(sets, self.conformal)
+        table[SET] = [_listed(self.classes[row]) for row in sets]
+        why = self._why_not(sets, share)
+        table[ABSTAINED] = why != ""
+        table[WHY] = why
+        modalities = np.array(list(known), dtype=object)
+        rows = np.column_stack(list(known.values())) > 0
+        table[MODALITIES] = [_listed(modalities[row]) for row in rows]
         return table
+
+    def _why_not(self, sets: np.ndarray, share: np.ndarray) -> np.ndarray:
+        """(n,) reason to abstain, empty where the model answers."""
+        sizes = sets.sum(axis=1)
+        why = np.where(sizes == 0, "no class is likely enough", "")
+        many = ~answered(sets, self.conformal) & (sizes > 0)
+        why = np.where(many, "several classes cannot be ruled out", why)
+        least = self.conformal.answer_from_inputs
+        few = f"less than {least:.0%} of what is known of a training patient is known"
+        return np.where(share < least, few, why).astype(object)
 
     def explain(self, patient: pd.DataFrame, label: str, *, count: int = 10) -> list[Reason]:
         """The strongest reasons for or against a class in one patient; none without trees."""
         if not is_explainable(self.model):
             return []
-        return reasons(self.model, self.features(patient), self.classes, label, count=count)
+        return reasons(self.model, patient, self.classes, label, count=count)
 
     def save(self, folder: Path) -> None:
         """Write the model into a folder, made if needed.
@@ -149,8 +172,7 @@ class ServedModel:
             raise StudyError("a part of the model cannot be stored", got=", ".join(unknown))
         about = {
             "classes": self.classes.tolist(),
-            "columns": list(self.columns),
-            "categories": list(self.categories),
+            "inputs": self.inputs.as_json(),
             "calibrator": self.calibrator.as_dict(),
             "thresholds": self.thresholds.smallest if self.thresholds else None,
             "conformal": self.conformal.model_dump(),
@@ -174,19 +196,15 @@ def load_served(folder: Path) -> ServedModel:
     return ServedModel(
         model=skops.io.load(folder / _MODEL, trusted=list(TRUSTED_TYPES)),
         classes=np.array(about["classes"], dtype=object),
-        columns=tuple(about["columns"]),
-        categories=tuple(about["categories"]),
-        calibrator=_calibrator(about),
+        inputs=Inputs.from_json(about["inputs"]),
+        calibrator=read_calibrator(about["calibrator"]),
         thresholds=None if smallest is None else ClassThresholds(tuple(smallest)),
         conformal=Conformal.model_validate(about["conformal"]),
     )
 
 
-def _calibrator(about: Mapping[str, Any]) -> Calibrator:
-    """How a model is calibrated; models of before had a temperature only."""
-    if "power" in about:
-        return Scaling("temperature", (about["power"],), (0.0,))
-    return read_calibrator(about["calibrator"])
+def _listed(names: np.ndarray) -> str:
+    return json.dumps(names.tolist(), ensure_ascii=False)
 
 
 def _untrusted(file: Path) -> Sequence[str]:

@@ -45,6 +45,8 @@ class Label(Declaration):
     kind
         ``class``, or ``survival``: a time in days, with ``+`` behind it where the patient was
         alive then and nothing later is known.
+    groups
+        Lineage, or another heading -> its classes: reports keep them together, in this order.
     """
 
     name: Identifier
@@ -52,6 +54,16 @@ class Label(Declaration):
     kind: Literal["class", "survival"] = "class"
     min_patients_per_class: PositiveInt
     exclude: dict[Sentence, Sentence] = Field(default={})
+    groups: dict[Sentence, tuple[Sentence, ...]] = Field(default={})
+
+    @model_validator(mode="after")
+    def _in_one_group(self) -> Self:
+        named = [name for names in self.groups.values() for name in names]
+        twice = sorted({name for name in named if named.count(name) > 1})
+        if twice:
+            msg = f"a class belongs to one group; {twice[0]} stands in several"
+            raise ValueError(msg)
+        return self
 
 
 class Population(Declaration):

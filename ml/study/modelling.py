@@ -181,11 +181,15 @@ class Conformal(Declaration):
         Classes with fewer patients to learn a threshold from share one.
     answer_at_most
         The model abstains where the set is empty or holds more classes than this.
+    answer_from_inputs
+        It also abstains of a patient of whom less is known than this share of what is known of the
+        median training patient, as the mean over its modalities.
     """
 
     coverage: Share = 0.9
     min_patients: PositiveInt = 20
     answer_at_most: PositiveInt = 1
+    answer_from_inputs: Annotated[float, Field(ge=0, le=1)] = 0.2
 
 
 class Promotion(Declaration):

@@ -87,6 +87,7 @@ def write_survival(result: SurvivalResult, folder: Path) -> None:
     _write(folder / "study.json", result.study.model_dump(mode="json"))
     _write(folder / "result.json", result.as_dict())
     _write(folder / "differences.json", {"differences": result.differences()})
+    _write(folder / "survival.json", {"days": result.grid.tolist()})
     _write(folder / "environment.json", environment())
     result.folds.table().write_csv(folder / "folds.csv")
     for model in result.results:

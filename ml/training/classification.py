@@ -24,8 +24,9 @@ from ml.explain.components import nearest_patients, principal_components, simila
 from ml.explain.shapley import Explanation, combine
 from ml.frames.design_matrix import DesignMatrix, design_matrix, typical_patient
 from ml.frames.frame import Frame, read_frame
-from ml.pipelines.encoding import is_category, worth_storing
+from ml.pipelines.encoding import worth_storing
 from ml.pipelines.recipes import Input, build_recipe
+from ml.serving.inputs import Inputs
 from ml.serving.model import ServedModel
 from ml.study.definition import Study
 from ml.study.modelling import Recipe
@@ -185,7 +186,9 @@ def _train_one(
     )
     tested = folds.tested
     answers = predictions.answers
-    served, choice, example, final = _fit_on_all(procedure, matrix, predictions, tested)
+    served, choice, example, final = _fit_on_all(
+        procedure, shared.frame, matrix, predictions, tested
+    )
     model_done()
     judged = _judge(shared, matrix, predictions, choice)
     truth = np.searchsorted(classes, matrix.labels)
@@ -220,7 +223,11 @@ def _train_one(
 
 
 def _fit_on_all(
-    procedure: Procedure, matrix: DesignMatrix, predictions: Predictions, tested: np.ndarray
+    procedure: Procedure,
+    frame: Frame,
+    matrix: DesignMatrix,
+    predictions: Predictions,
+    tested: np.ndarray,
 ) -> tuple[ServedModel, Choice, pd.DataFrame, Found]:
     """Model of all patients, how it is calibrated, its typical patient, what its search found."""
     classes = np.unique(matrix.labels)
@@ -236,8 +243,7 @@ def _fit_on_all(
     served = ServedModel(
         model=model,
         classes=classes,
-        columns=tuple(features.columns),
-        categories=tuple(features.columns[is_category(features)]),
+        inputs=Inputs.of(frame, features),
         calibrator=choice.calibrator,
         thresholds=thresholds,
         conformal=procedure.conformal,

@@ -22,10 +22,12 @@ from typing import Any, Self
 import numpy as np
 import polars as pl
 import xgboost as xgb
+from scipy.stats import gumbel_l, logistic, norm
 from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from ml.evaluation.survival import survival_grid
 from ml.frames.design_matrix import DesignMatrix, design_matrix
 from ml.frames.frame import read_frame
 from ml.intervals import Estimate, estimate, resamples
@@ -36,6 +38,7 @@ from ml.study.modelling import Recipe
 from ml.training.classification import Progress
 from ml.training.eligibility import check_frame, complete, too_few, with_assays
 from ml.training.folds import Fold, FoldDone, Folds, assign_folds, check_patients, cross_validate
+from ml.training.procedure import JUDGED_REPEAT
 from ml.training.results import CompleteCases
 from oncoframe.errors import StudyError
 
@@ -49,6 +52,8 @@ _AFT = {
     "colsample_bytree": 0.5,
     "aft_loss_distribution_scale": 1.0,
 }
+#: Distributions of XGBoost's accelerated failure times, by their names there.
+_SPREADS = {"normal": norm, "logistic": logistic, "extreme": gumbel_l}
 
 
 @dataclass(frozen=True)
@@ -116,7 +121,7 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         varies = np.asarray(X).std(axis=0) > 0
         self.columns_ = np.flatnonzero(varies)
         self.model_ = CoxnetSurvivalAnalysis(
-            alphas=[self.alpha], l1_ratio=self.l1_ratio, max_iter=10_000
+            alphas=[self.alpha], l1_ratio=self.l1_ratio, max_iter=10_000, fit_baseline_model=True
         ).fit(np.asarray(X, dtype=np.float64)[:, varies], Surv.from_arrays(y.died, y.days))
         return self
 
@@ -124,6 +129,14 @@ class CoxModel(BaseEstimator):  # type: ignore[misc]
         """(n,) log hazard ratios."""
         check_is_fitted(self)
         return np.asarray(self.model_.predict(np.asarray(X, dtype=np.float64)[:, self.columns_]))
+
+    def survival(self, X: np.ndarray, days: np.ndarray) -> np.ndarray:  # noqa: N803, as above
+        """(n, t) predicted survival; after the last day of the training patients, that of it."""
+        check_is_fitted(self)
+        curves = self.model_.predict_survival_function(
+            np.asarray(X, dtype=np.float64)[:, self.columns_]
+        )
+        return np.array([curve(np.clip(days, *curve.domain)) for curve in curves])
 
 
 class AftModel(BaseEstimator):  # type: ignore[misc]
@@ -157,8 +170,17 @@ class AftModel(BaseEstimator):  # type: ignore[misc]
     def predict(self, X: np.ndarray) -> np.ndarray:  # noqa: N803, sklearn's name
         """(n,) risks: the logarithm of the expected time, turned around."""
         check_is_fitted(self)
-        days = self.model_.predict(xgb.DMatrix(X, nthread=1))
-        return np.asarray(-np.log(days))
+        return -self._logs(X)
+
+    def survival(self, X: np.ndarray, days: np.ndarray) -> np.ndarray:  # noqa: N803, as above
+        """(n, t) predicted survival: logarithms of times, spread as assumed about the expected."""
+        check_is_fitted(self)
+        scale = float(self.settings.get("aft_loss_distribution_scale", 1.0))
+        spread = _SPREADS[str(self.settings.get("aft_loss_distribution", "normal"))]
+        return np.asarray(spread.sf((np.log(days) - self._logs(X)[:, np.newaxis]) / scale))
+
+    def _logs(self, X: np.ndarray) -> np.ndarray:  # noqa: N803, as above
+        return np.asarray(np.log(self.model_.predict(xgb.DMatrix(X, nthread=1))))
 
 
 def build_survival(recipe: Recipe, *, seed: int, given: Input) -> Pipeline:
@@ -176,26 +198,40 @@ def out_of_fold_risks(
     times: Times,
     folds: Folds,
     *,
+    days: np.ndarray | None = None,
     workers: int = 1,
     fold_done: FoldDone = lambda: None,
-) -> np.ndarray:
-    """(repeats, n) risks by models that never saw the patient, ranked within each fold.
+) -> tuple[np.ndarray, np.ndarray]:
+    """(repeats, n) risks and (n, t) survival by models that never saw the patient.
 
-    Ranks from 0 to 1: the scale of a risk is that of its own model, so patients of two folds are
-    compared by where they stand in theirs.
+    Risks are ranks from 0 to 1 within each fold: the scale of a risk is that of its own model, so
+    patients of two folds are compared by where they stand in theirs.
+
+    Parameters
+    ----------
+    days : (t,) array, optional
+        For which survival is predicted, in the first repeat; none unless told.
     """
     check_patients(matrix, folds)
+    asked = np.zeros(0) if days is None else days
 
-    def fit(fold: Fold) -> np.ndarray:
+    def fit(fold: Fold) -> tuple[np.ndarray, np.ndarray]:
         model = clone(recipe).fit(matrix.features[fold.train], times.of(fold.train))
-        risks = model.predict(matrix.features[fold.test])
+        tested = matrix.features[fold.test]
+        risks = model.predict(tested)
         below = (risks[:, None] > risks).sum(axis=1) + (risks[:, None] == risks).sum(axis=1) / 2
-        return np.asarray(below / len(risks))
+        known = np.zeros((len(risks), 0))
+        if fold.repeat == JUDGED_REPEAT and len(asked):
+            known = model[-1].survival(model[:-1].transform(tested), asked)
+        return np.asarray(below / len(risks)), known
 
     risks = np.full(folds.test_fold.shape, np.nan)
-    for fold, predicted in cross_validate(folds, fit, workers=workers, fold_done=fold_done):
-        risks[fold.repeat, fold.test] = predicted
-    return risks
+    survival = np.full((folds.test_fold.shape[1], len(asked)), np.nan)
+    for fold, (ranked, known) in cross_validate(folds, fit, workers=workers, fold_done=fold_done):
+        risks[fold.repeat, fold.test] = ranked
+        if fold.repeat == JUDGED_REPEAT:
+            survival[fold.test] = known
+    return risks, survival
 
 
 def concordance(times: Times, risks: np.ndarray, *, seed: int) -> np.ndarray:
@@ -231,6 +267,8 @@ class SurvivalModel:
     ----------
     risks : (repeats, n) array
         Out of fold, ranked within the fold.
+    survival : (n, t) array
+        Out of fold, in the first repeat, at the days of the result's grid.
     resampled : (1 + resamples,) array
         Concordance, then its resamples, paired between the models of a training.
     complete : (1 + resamples,) array, optional
@@ -244,6 +282,7 @@ class SurvivalModel:
     modalities: tuple[str, ...]
     feature_count: int
     risks: np.ndarray
+    survival: np.ndarray
     resampled: np.ndarray
     complete: np.ndarray | None
     permuted: Estimate | None
@@ -288,12 +327,19 @@ class SurvivalModel:
 
 @dataclass(frozen=True)
 class SurvivalResult:
-    """All recipes and modality sets of a survival study on one frame."""
+    """All recipes and modality sets of a survival study on one frame.
+
+    Parameters
+    ----------
+    grid : (t,) array
+        Days for which survival is predicted.
+    """
 
     study: Study
     frame_id: str
     times: Times
     folds: Folds
+    grid: np.ndarray
     results: tuple[SurvivalModel, ...]
     complete: CompleteCases
 
@@ -330,7 +376,10 @@ class SurvivalResult:
         }
 
     def predictions(self, model: SurvivalModel) -> pl.DataFrame:
-        """One row per patient and repeat: fold, time, whether it is death, and the risk."""
+        """One row per patient and repeat: fold, time, whether it is death, and the risk.
+
+        In the first repeat also ``survival``, a list of one value per day of the grid.
+        """
         return pl.concat(
             pl.DataFrame(
                 {
@@ -340,6 +389,10 @@ class SurvivalResult:
                     "days": self.times.days,
                     "died": self.times.died,
                     "risk": risks,
+                    "survival": pl.Series(
+                        model.survival.tolist() if repeat == JUDGED_REPEAT else [None] * len(risks),
+                        dtype=pl.List(pl.Float64),
+                    ),
                 }
             )
             for repeat, risks in enumerate(model.risks)
@@ -374,6 +427,7 @@ def train_survival(
     cases = CompleteCases(int(has_all.sum()), assays, reason=too_few(int(has_all.sum()), study))
     order = np.random.default_rng(seed).permutation(len(ids))
     shuffled = Times(times.days[order], times.died[order])
+    grid = survival_grid(times.days[tested], times.died[tested])
     given = Input(frame.sidecar.views, frame.sidecar.has_counts)
     pairs = study.pairs()
     total = len(pairs) * len(folds) * (1 + bool(study.permuted_labels))
@@ -384,10 +438,12 @@ def train_survival(
         matrix = design_matrix(frame, study.modality_sets[name], exclude=study.features.exclude)
         pipeline = build_survival(recipe, seed=seed, given=given)
         done = _report(progress, fitted, total, f"{recipe.name} on {name}")
-        risks = out_of_fold_risks(pipeline, matrix, times, folds, workers=workers, fold_done=done)
+        risks, survival = out_of_fold_risks(
+            pipeline, matrix, times, folds, days=grid, workers=workers, fold_done=done
+        )
         permuted = None
         if study.permuted_labels:
-            found = out_of_fold_risks(
+            found, _ = out_of_fold_risks(
                 pipeline, matrix, shuffled, folds, workers=workers, fold_done=done
             )
             permuted = estimate(concordance(shuffled.of(tested), found[:, tested], seed=seed))
@@ -398,6 +454,7 @@ def train_survival(
                 modalities=study.modality_sets[name],
                 feature_count=matrix.features.shape[1],
                 risks=risks,
+                survival=survival,
                 resampled=concordance(times.of(tested), risks[:, tested], seed=seed),
                 complete=None
                 if cases.reason
@@ -406,7 +463,7 @@ def train_survival(
                 seconds=time.perf_counter() - started,
             )
         )
-    return SurvivalResult(study, frame.sidecar.frame_id, times, folds, tuple(results), cases)
+    return SurvivalResult(study, frame.sidecar.frame_id, times, folds, grid, tuple(results), cases)
 
 
 def _report(progress: Progress, fitted: "count[int]", total: int, what: str) -> Callable[[], None]:

@@ -8,6 +8,13 @@ HGNC, https://www.genenames.org. Khoury et al., Leukemia 2022 (WHO, 5th edition)
 Blood 2022 (ICC).
 """
 
+#: What stands for the name of a gene where there is none, as R, spreadsheets and callers write it.
+NO_NAMES = frozenset(
+    case(text)
+    for text in ("", ".", "-", "?", "NA", "N/A", "NaN", "NULL", "NONE", "UNKNOWN")
+    for case in (str, str.upper, str.lower, str.title)
+)
+
 #: Genes with scalar features of their own: drivers of myeloid and lymphoid neoplasms.
 DRIVER_GENES = (
     "ANKRD26", "ASXL1", "ASXL2", "ATM", "BCOR", "BCORL1", "BRAF", "CALR", "CBL", "CD79B", "CDKN2A",

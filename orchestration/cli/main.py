@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from orchestration.cli import biomarkers, data, drift, extract, registry, studies
+from orchestration.cli import biomarkers, data, dictionary, drift, extract, registry, studies
 from orchestration.cli.output import AsJson, Home, command
 from orchestration.settings import PROJECT, Settings
 
@@ -32,6 +32,7 @@ app.add_typer(extract.commands)
 app.add_typer(studies.commands)
 app.add_typer(registry.commands)
 app.add_typer(drift.commands)
+app.add_typer(dictionary.commands)
 app.add_typer(biomarkers.commands, name="biomarkers")
 
 

@@ -31,12 +31,14 @@ if TYPE_CHECKING:
     from assets.imaging.copies import Deidentification
 
 #: What workers are born with. Libraries would start a thread per core; the pool already uses every
-#: core. And Polars, out of memory, would hang for ever in the attempt to print where.
+#: core. Polars, out of memory, would hang for ever in the attempt to print where. And Python would
+#: take modules from the current folder, where somebody may have an assets.py of his own.
 _ENVIRONMENT = {
     "POLARS_MAX_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "RUST_BACKTRACE": "0",
+    "PYTHONSAFEPATH": "1",
 }
 
 

@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 import pytest
 from dagster_dbt import DbtCliResource
 
+from assets.clinical.contract import clinical_contract
 from assets.clinical.defs import defs
 from assets.clinical.publish import publish
 from assets.clinical.rules import unknown_columns
@@ -67,6 +69,22 @@ def run(settings: Settings, lake: Lake, instance: dg.DagsterInstance):
         )
 
     return materialize
+
+
+def test_clinical_group__tells_sql_what_a_column_means(land, run, settings):
+    """An analyst who opens the file with DuckDB saw names and types alone."""
+    land(PATIENTS, DIAGNOSES)
+    run()
+
+    with duckdb.connect(str(settings.clinical_db), read_only=True) as database:
+        comments = dict(
+            database.sql(
+                "select column_name, comment from duckdb_columns() "
+                "where table_name = 'clinical_features'"
+            ).fetchall()
+        )
+    told = {f.column: f.description for f in clinical_contract().features}
+    assert {name: comments[name].strip() for name in told} == told
 
 
 def test_clinical_group__lands_in_the_lake_with_reasons_for_who_is_left_out(

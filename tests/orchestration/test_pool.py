@@ -274,6 +274,41 @@ def test_run__says_when_a_file_takes_all_memory(settings, write):
     assert finished["good"].reading.error is None
 
 
+_READ_IN_A_FOREIGN_FOLDER = """
+import sys
+from datetime import UTC, datetime
+from oncoframe.contracts import Modality, Status
+from oncoframe.extraction import LandedFile
+from orchestration.patients.pool import WorkerPool
+from orchestration.patients.worker import Task
+from orchestration.settings import Settings
+
+if __name__ == "__main__":
+    may = datetime(2024, 5, 1, tzinfo=UTC)
+    file = LandedFile(
+        "P1", Modality.FUSION, sys.argv[1], may, Status.PERFORMED, None, None, None, "landed"
+    )
+    with WorkerPool(Settings(workers=1)) as pool:
+        [one] = pool.run([Task("P1", Modality.FUSION, (file,))])
+    print(one.reading.error)
+"""
+
+
+@pytest.mark.parametrize("stranger", ["assets.py", "oncoframe.py", "orchestration.py", "polars.py"])
+def test_run__imports_nothing_from_the_current_folder(write, tmp_path, stranger):
+    """An analyst's own assets.py there took the place of our package in every worker."""
+    write("P1")
+    (tmp_path / stranger).write_text("raise RuntimeError('a stranger')")
+    script = tmp_path / "scripts" / "read.py"
+    script.parent.mkdir()
+    script.write_text(_READ_IN_A_FOREIGN_FOLDER)
+    done = subprocess.run(
+        [sys.executable, script, tmp_path / "P1.tsv"],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.stdout, done.returncode) == ("None\n", 0), done.stderr
+
+
 def test_run__calls_an_unknown_error_a_defect(settings, write):
     """An error outside the tree must reach the ledger with the place to look at, and no value."""
     good = write("P1")

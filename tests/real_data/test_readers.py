@@ -175,12 +175,27 @@ def test_fusion__finds_the_fusion_of_k562_wherever_it_is_reported(real_data):
     assert not any(extraction.features["PML::RARA"] for extraction in found.values())
 
 
+#: Table of a version of DRAGEN that lists what passed, and does not say so.
+DRAGEN_WITHOUT_FILTER = "dragen_fusion_candidates.final"
+
+
 def test_fusion__counts_the_lines_of_every_supported_caller(real_data):
     for path in (real_data / "fusion_calls").iterdir():
-        if path.is_file():
+        if path.is_file() and path.name != DRAGEN_WITHOUT_FILTER:
             lines = len(path.read_text().strip().split("\n")) - 1
             sample = "BT474-demo" if path.name == "jaffa_results.csv" else None
             assert fusion.extract(path, reference_build=None, sample=sample).records == lines
+
+
+def test_fusion__reads_a_table_of_dragen_once_it_tells_what_passed(real_data, tmp_path):
+    path = real_data / "fusion_calls" / DRAGEN_WITHOUT_FILTER
+    with pytest.raises(WrongFormat, match="which calls passed"):
+        fusion.extract(path, reference_build=None)
+    head, *rows = path.read_text().splitlines()
+    told = tmp_path / "told"
+    told.write_text("\n".join([f"{head}\tFilter", *(f"{row}\tPASS" for row in rows), ""]))
+    found = fusion.extract(told, reference_build=None)
+    assert (found.used, found.features["fusion_count"]) == (2, 2)
 
 
 def test_expression__sums_the_reads_of_salmon(real_data):

@@ -21,11 +21,13 @@ import polars as pl
 
 from assets.genomics.annotation.consequences import is_intergenic, severity
 from assets.genomics.vcf.records import info_value
-from oncoframe.reference.genes import FORMER_SYMBOLS
+from oncoframe.reference.genes import FORMER_SYMBOLS, NO_NAMES
 
 #: Longest name of a gene, and of a protein change (an internal tandem duplication of 100 residues
 #: in three-letter code); what is longer is neither.
 MAX_GENE_BYTES, MAX_CHANGE_BYTES = 64, 1000
+#: Written name of a gene -> the one of today, None for what is no name.
+_CURRENT: dict[str, str | None] = {**FORMER_SYMBOLS, **dict.fromkeys(NO_NAMES)}
 
 #: Gives a subfield of an entry by its name, null where it is empty.
 Part = Callable[[str], pl.Expr]
@@ -192,7 +194,7 @@ def _short(text: pl.Expr, most: int) -> pl.Expr:
 
 
 def _gene(name: pl.Expr) -> pl.Expr:
-    return _short(name, MAX_GENE_BYTES).replace(FORMER_SYMBOLS)
+    return _short(name, MAX_GENE_BYTES).replace(_CURRENT)
 
 
 def _by_allele(part: Part) -> pl.Expr:

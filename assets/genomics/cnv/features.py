@@ -96,7 +96,7 @@ CONTRACT = Contract(
         "Copy numbers of the tumour: ratio to a normal sample, copies and loss of heterozygosity "
         "per gene, band and chromosome arm; altered share of the genome, ploidy, purity."
     ),
-    code_version="2",
+    code_version="3",
     features=_features(),
     blocks=_blocks(),
 )

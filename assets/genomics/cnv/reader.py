@@ -288,7 +288,7 @@ def _genes(used: pl.DataFrame, reference: Reference | None) -> pl.DataFrame:
     if reference is not None:
         name = reference.symbols_of(name).fill_null(used["gene"])
     values = [pl.col(column).mean() for column in ("ratio", "copies", "minor")]
-    named = used.with_columns(name.alias("name")).filter(pl.col("name") != "")
+    named = used.with_columns(name.alias("name")).drop_nulls("name")
     return named.group_by("name", maintain_order=True).agg(*values)
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 import polars as pl
 
 from oncoframe.errors import WrongFormat
+from oncoframe.reference.genes import NO_NAMES
 from oncoframe.textfiles import column_counts, describe, read_table, unterminated, wrong_columns
 
 #: Columns of :attr:`Segments.rows`.
@@ -213,7 +214,7 @@ def _rows(frame: pl.DataFrame, names: dict[str, str], layout: _Layout) -> pl.Dat
         text(chrom).alias("chrom"),
         (text(start).cast(pl.Int64, strict=False) + int(layout.is_zero_based)).alias("start"),
         text(end).cast(pl.Int64, strict=False).alias("end"),
-        text(layout.gene).alias("gene"),
+        pl.when(~text(layout.gene).is_in(NO_NAMES)).then(text(layout.gene)).alias("gene"),
         # A gap in the column of ratios is no reason to take those of another kind.
         (ratio if written else copies / 2).alias("ratio"),
         copies.alias("copies"),

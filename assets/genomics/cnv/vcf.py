@@ -25,6 +25,8 @@ _INFO = (
     "TCN_EM", "LCN_EM",
 )  # fmt: skip
 _FORMATS = ("GT", "CN", "MCN", "SM", "RDCN")
+#: INFO with copies or a ratio of the sample.
+_TOLD_BY = r"(?:^|;)(?:FOLD_CHANGE|FOLD_CHANGE_LOG|natorRD|TCN_EM)=[^;.]"
 #: Keys of a number of copies or a ratio.
 _OWN_NUMBERS = ("FOLD_CHANGE", "FOLD_CHANGE_LOG", "natorRD", "TCN_EM", "FORMAT/CN", "FORMAT/SM",
                 "FORMAT/RDCN")  # fmt: skip
@@ -49,7 +51,12 @@ def read_cnv_vcf(
         another kind.
     """
     events = read_events(
-        path, reference_build=reference_build, info=_INFO, formats=_FORMATS, sample=sample
+        path,
+        reference_build=reference_build,
+        info=_INFO,
+        formats=_FORMATS,
+        told_by=_TOLD_BY,
+        sample=sample,
     )
     _refuse_other_kind(path, events)
     rows = _with_numbers(events)

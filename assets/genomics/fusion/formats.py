@@ -14,6 +14,7 @@ import polars as pl
 
 from assets.genomics.fusion.layouts import HEADERLESS, LAYOUTS, FusionLayout
 from oncoframe.errors import ImpossibleValue, WrongFormat
+from oncoframe.reference.genes import NO_NAMES
 from oncoframe.textfiles import (
     column_counts,
     describe,
@@ -33,7 +34,6 @@ MAX_TEXT_BYTES, MAX_CALLS, MAX_COLUMNS = 64 << 20, 100_000, 1_000
 #: Genes of one side that are read; no more overlap anywhere.
 MAX_NAMES = 50
 
-_UNKNOWN = {"", ".", "?", "-", "NA", "N/A", "NAN", "UNKNOWN", "NONE"}
 _SYMBOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,39}")
 
 
@@ -52,13 +52,15 @@ class FusionCall:
     in_frame
         Whether the reading frame goes on; None where unknown.
     is_confident
-        False where the caller itself doubts the call.
+        False where the caller itself doubts the call; None where it does not tell.
     is_read_through
         True where the caller sees transcription into the next gene.
     sample
         Sample the line belongs to, for tables of several; None otherwise.
     readable
         False where a number of reads is no number.
+    is_named
+        False where the name of a gene is missing, which is not a breakpoint without a gene.
     """
 
     line: int
@@ -66,10 +68,11 @@ class FusionCall:
     three: tuple[str, ...]
     reads: float | None
     in_frame: bool | None
-    is_confident: bool
+    is_confident: bool | None
     is_read_through: bool
     sample: str | None
     readable: bool
+    is_named: bool
 
 
 _IN_FRAME = {"inframe", "inframe-shift", "in-frame", "true", "in_frame"}
@@ -83,8 +86,8 @@ def read_calls(path: Path) -> tuple[str, list[FusionCall]]:
     ------
     EmptyFile, TruncatedFile, WrongFormat, FileMissing, Unavailable
         As :func:`oncoframe.textfiles.read_table`; WrongFormat also if no supported caller writes
-        these columns, or a line has another number of them; TruncatedFile also if the last line
-        is cut.
+        these columns, the one is missing that tells the calls that passed, or a line has another
+        number of them; TruncatedFile also if the last line is cut.
     ImpossibleValue
         If a number of reads is negative or not finite.
     """
@@ -116,6 +119,14 @@ def read_calls(path: Path) -> tuple[str, list[FusionCall]]:
             where=str(path),
             expected=f"the columns of one of {callers}",
             got=describe(text[:4096]),
+        )
+    if layout.passing and layout.passing[0] not in columns:
+        raise WrongFormat(
+            "the table does not tell which calls passed the filters of its caller",
+            where=str(path),
+            expected=f"column {layout.passing[0]} of {layout.caller}",
+            hint="If it lists only calls that passed, add the column with "
+            f"{max(layout.passing[1])} in every line.",
         )
     if not len(frame) and unterminated(text):
         raise wrong_columns(path, 1, len(columns), len(columns), cut=True)
@@ -167,9 +178,9 @@ def _checked_lines(text: bytes, separator: str, first_line: int, path: Path) -> 
 
 
 def _call(row: dict[str, str], layout: FusionLayout, path: Path) -> FusionCall:
-    five, three = _partners(row, layout)
+    sides = _sides(row, layout)
+    five, three = map(_genes, sides)
     reads, readable = _reads(row, layout, path)
-    passes = layout.passing is None or layout.passing[0] not in row or _holds(row, layout.passing)
     column, mark = layout.read_through or ("", "")
     return FusionCall(
         line=int(row["line"]),
@@ -177,24 +188,34 @@ def _call(row: dict[str, str], layout: FusionLayout, path: Path) -> FusionCall:
         three=three,
         reads=reads,
         in_frame=_in_frame(row.get(layout.frame or "", "")),
-        is_confident=passes and not _holds(row, layout.confidence),
+        is_confident=_is_confident(row, layout),
         is_read_through=bool(mark) and mark in row.get(column, "").lower(),
         sample=row.get(layout.sample or ""),
         readable=readable,
+        is_named=all(side == layout.no_gene or side not in NO_NAMES for side in sides),
     )
+
+
+def _is_confident(row: dict[str, str], layout: FusionLayout) -> bool | None:
+    passes = layout.passing is None or _holds(row, layout.passing)
+    rule = layout.confidence if passes else layout.passing
+    if rule is not None and row[rule[0]].strip() in NO_NAMES:
+        return None
+    return passes and not _holds(row, layout.confidence)
 
 
 def _holds(row: dict[str, str], rule: tuple[str, frozenset[str]] | None) -> bool:
     return rule is not None and row.get(rule[0], "").lower() in rule[1]
 
 
-def _partners(row: dict[str, str], layout: FusionLayout) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _sides(row: dict[str, str], layout: FusionLayout) -> tuple[str, str]:
+    """What the table says of the 5' and the 3' gene."""
     pair = layout.partners[:2]
     if len(pair) > 1 and all(name in row for name in pair):
-        return _genes(row[pair[0]]), _genes(row[pair[1]])
+        return row[pair[0]].strip(), row[pair[1]].strip()
     # One column of a pair is no pair: the last column holds both genes.
     left, _, right = row[layout.partners[-1]].partition(layout.separator)
-    return _genes(left), _genes(right)
+    return left.strip(), right.strip()
 
 
 def _genes(text: str) -> tuple[str, ...]:
@@ -208,7 +229,7 @@ def _genes(text: str) -> tuple[str, ...]:
         name, _, distance = part.strip().partition("(")
         symbol = name.partition("^")[0]
         far = int(distance[:-1]) if re.fullmatch(r"\d{1,9}\)", distance) else 0
-        known = symbol.upper() not in _UNKNOWN and _SYMBOL.fullmatch(symbol)
+        known = symbol not in NO_NAMES and _SYMBOL.fullmatch(symbol)
         if known and far <= MAX_FLANK_BP:
             sides.append((far, symbol))
     return tuple(symbol for _, symbol in sorted(sides, key=lambda side: side[0]))
@@ -218,7 +239,7 @@ def _reads(row: dict[str, str], layout: FusionLayout, path: Path) -> tuple[float
     values = []
     for name in layout.reads:
         text = row.get(name, "").strip()
-        if text.upper() in _UNKNOWN - {"NAN"}:
+        if text.upper() != "NAN" and text in NO_NAMES:
             continue
         try:
             value = float(text)

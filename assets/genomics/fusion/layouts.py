@@ -37,6 +37,8 @@ class FusionLayout:
         Column and a text in it (lower case) that marks transcription into the next gene.
     sample
         Column that names the sample, in tables of several.
+    no_gene
+        What stands for a breakpoint where there is no gene; any other gap is a missing name.
     """
 
     caller: str
@@ -49,6 +51,7 @@ class FusionLayout:
     passing: tuple[str, frozenset[str]] | None = None
     read_through: tuple[str, str] | None = None
     sample: str | None = None
+    no_gene: str | None = None
 
 
 #: Callers that are recognised, first that fits.
@@ -77,6 +80,7 @@ LAYOUTS = (
         frame="reading_frame",
         confidence=("confidence", frozenset({"low"})),
         read_through=("type", "read-through"),
+        no_gene=".",
     ),
     FusionLayout(
         "FusionCatcher",

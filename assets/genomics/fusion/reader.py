@@ -3,8 +3,9 @@
     fusion table -> calls -> the reason why a call does not count, or the call -> features
 
 A table with only a header is a negative result: every flag is False, every count zero. A call
-with one unknown partner (``KMT2A`` with ``.``) counts as a rearrangement of the other. The fusion
-and the genes of a call that could not be read are unknown, unless another call shows them.
+with one unknown partner (``KMT2A`` with ``.``) counts as a rearrangement of the other; where the
+name is missing, fusions of that gene are unknown. So are the fusion and the genes of a call that
+could not be read. Another call may show them.
 """
 
 import itertools
@@ -43,7 +44,7 @@ from oncoframe.samples import one_sample
 MIN_SUPPORTING_READS = 2
 
 #: Reasons for which a call says nothing of the fusions of this tumour.
-_SILENT = ("unreadable_reads", "other_sample", "no_partner_named")
+_SILENT = ("unreadable_reads", "unreadable_confidence", "other_sample", "no_partner_named")
 
 _COUNT, _FLAG = pl.Int32(), pl.Boolean()
 
@@ -54,7 +55,7 @@ CONTRACT = Contract(
         "Gene fusions called from RNA: fusions and rearrangements that define entities of blood "
         "cancers, number of fusions, supporting reads, fusions per partner gene."
     ),
-    code_version="3",
+    code_version="4",
     features=(
         Feature("fusion_count", _COUNT, "1", "different fusions"),
         Feature("fusion_defining_count", _COUNT, "1", "different fusions of the panel"),
@@ -105,11 +106,13 @@ def extract(path: Path, *, reference_build: str | None, sample: str | None = Non
 
     Notes
     -----
-    Reasons in the account, in the order in which they are asked: ``unreadable_reads`` (failed),
-    ``other_sample`` (the table holds several samples), ``no_partner_named``,
-    ``same_gene``, ``low_confidence`` (the caller itself doubts it), ``low_support`` (fewer than
-    :data:`MIN_SUPPORTING_READS`), ``read_through`` (transcription into the next gene, unless the
-    pair is a fusion of the panel, such as STIL::TAL1).
+    Reasons in the account, in the order in which they are asked: ``other_sample`` (the table holds
+    several samples), ``unreadable_reads`` (failed), ``unreadable_confidence`` (failed; whether the
+    caller believes the call is not told), ``no_partner_named``, ``same_gene``, ``low_confidence``
+    (the caller itself doubts it), ``low_support`` (fewer than :data:`MIN_SUPPORTING_READS`),
+    ``read_through`` (transcription into the next gene, unless the pair is a fusion of the panel,
+    such as STIL::TAL1). Calls that count though one name is missing are counted in the notes
+    (``missing_partners``).
 
     Raises
     ------
@@ -127,18 +130,20 @@ def extract(path: Path, *, reference_build: str | None, sample: str | None = Non
     failed: Counter[str] = Counter()
     reference = reference_for(reference_build) or reference_for("GRCh38")
     symbols = _symbols(calls, reference)
-    fusions, unread = [], []
+    fusions, unread, unnamed = [], [], []
     for call in calls:
         fusion = _fusion(call, symbols)
         if own is not None and call.sample != own:
             filtered["other_sample"] += 1
-        elif not call.readable:
-            failed["unreadable_reads"] += 1
+        elif failure := _failure(call):
+            failed[failure] += 1
             unread.append(fusion)
         elif reason := _reason(call, fusion):
             filtered[reason] += 1
         else:
             fusions.append(fusion)
+            if not call.is_named:
+                unnamed.append(fusion)
     partners = _partners(fusions, unread)
     told = named_build(reference_build, reference.build if reference else None, "assumed")
     found = Extraction(
@@ -146,8 +151,9 @@ def extract(path: Path, *, reference_build: str | None, sample: str | None = Non
         used=len(fusions),
         filtered=dict(filtered),
         failed=dict(failed),
-        features=_scalars(fusions, unread),
+        features=_scalars(fusions, unread, unnamed),
         blocks={"fusion_partner": partners},
+        notes={"missing_partners": len(unnamed)} if unnamed else {},
         annotation_version=reference.label if reference else None,
         sample=own,
         facts=Facts((caller,), *told, measures=names_called([partners])),
@@ -174,6 +180,13 @@ def _fusion(call: FusionCall, symbols: dict[str, str]) -> _Fusion:
     return _Fusion(five, three, defining, call.reads, call.in_frame)
 
 
+def _failure(call: FusionCall) -> str | None:
+    """Why nobody knows whether the call counts; None if it can be told."""
+    if not call.readable:
+        return "unreadable_reads"
+    return "unreadable_confidence" if call.is_confident is None else None
+
+
 def _reason(call: FusionCall, fusion: _Fusion) -> str | None:
     """First rule that leaves the call out, or None if it counts."""
     rules = {
@@ -186,14 +199,18 @@ def _reason(call: FusionCall, fusion: _Fusion) -> str | None:
     return next((reason for reason, applies in rules.items() if applies), None)
 
 
-def _scalars(fusions: Sequence[_Fusion], unread: Sequence[_Fusion]) -> dict[str, FeatureValue]:
+def _scalars(
+    fusions: Sequence[_Fusion], unread: Sequence[_Fusion], unnamed: Sequence[_Fusion]
+) -> dict[str, FeatureValue]:
     distinct = {(fusion.five, fusion.three): fusion for fusion in fusions}
     defining = {fusion.defining for fusion in fusions if fusion.defining}
     genes = {gene for fusion in fusions for gene in fusion.genes}
     frames = {(f.five, f.three): f.in_frame for f in fusions if f.in_frame is not None}
     in_frame = {(f.five, f.three) for f in fusions if f.in_frame}
     reads = [fusion.reads for fusion in fusions if fusion.reads is not None]
-    open_pairs = {fusion.defining for fusion in unread} - defining
+    halves = {gene for fusion in unnamed for gene in fusion.genes}
+    maybe = {pair for pair in DEFINING_FUSIONS if halves.intersection(pair)}
+    open_pairs = ({fusion.defining for fusion in unread} | maybe) - defining
     open_genes = {gene for fusion in unread for gene in fusion.genes} - genes
     return {
         "fusion_count": len(distinct),

@@ -223,7 +223,9 @@ def _is_genotype(genotype: pl.Series, alternates: pl.Series) -> pl.Series:
     written = genotype.unique().drop_nulls()
     malformed = written.filter(~written.str.contains(_GENOTYPE))
     indices = written.str.extract_all(r"\d{1,9}").cast(pl.List(pl.Int64)).list.max()
-    is_good = genotype.is_null() | ~genotype.is_in(malformed.implode())
+    is_good = pl.Series([True]).new_from_index(0, len(genotype))
+    if len(malformed):
+        is_good = genotype.is_null() | ~genotype.is_in(malformed.implode())
     if (indices > 1).any():
         named = genotype.replace_strict(written, indices, default=None, return_dtype=pl.Int64)
         is_good &= (named <= alternates).fill_null(value=True)
@@ -249,15 +251,15 @@ def _is_no_call(
 def _refuse_impossible(
     lists: pl.Series, upper: float, key: str, lines: pl.Series, path: Path
 ) -> None:
+    if lists.explode().is_between(0, upper).all():  # NaN is not between
+        return
     flat = pl.DataFrame({"line": lines, "value": lists}).explode("value")
-    value = pl.col("value")
-    bad = flat.filter(value.is_nan() | (value < 0) | (value > upper))
-    if len(bad):
-        raise ImpossibleValue(
-            f"{key} of the tumour sample cannot have been measured",
-            where=f"{path}, line {bad['line'][0]}",
-            expected=f"a number from 0 to {upper:g}",
-        )
+    line = flat.filter(~pl.col("value").is_between(0, upper))["line"][0]
+    raise ImpossibleValue(
+        f"{key} of the tumour sample cannot have been measured",
+        where=f"{path}, line {line}",
+        expected=f"a number from 0 to {upper:g}",
+    )
 
 
 def _refuse_impossible_fraction(vaf: pl.Series, lines: pl.Series, path: Path) -> None:

@@ -63,7 +63,7 @@ CONTRACT = Contract(
         "Somatic single-base variants, insertions and deletions of the tumour sample: burden per "
         "gene, driver genes and hotspots of blood cancers, totals."
     ),
-    code_version=f"3-{load_panel().hotspots_digest}",  # the flags change with the panel
+    code_version=f"4-{load_panel().hotspots_digest}",  # the flags change with the panel
     features=_features(),
     blocks=(
         Block("snv_gene_burden", "gene", "1",
@@ -124,7 +124,7 @@ def _unknown(found: dict[str, FeatureValue], failed_genes: Collection[str]) -> d
 
 def _consequence_scalars(variants: pl.DataFrame) -> dict[str, FeatureValue]:
     altering = variants.filter("is_protein_altering")
-    drivers = _per_gene(altering).filter(pl.col("gene").is_in(DRIVER_GENES))
+    drivers = _per_gene(altering.filter(pl.col("gene").is_in(DRIVER_GENES)))
     counts = dict(drivers.select("gene", "variants").iter_rows())
     fractions = dict(drivers.select("gene", "max_vaf").iter_rows())
     values: dict[str, FeatureValue] = {
@@ -161,9 +161,9 @@ def snv_blocks(
 
 def _with_unknown(genes: pl.DataFrame, failed_genes: Collection[str]) -> pl.DataFrame:
     """Rows of :func:`_per_gene` and rows without values for other genes with a failed record."""
-    unknown = sorted({*failed_genes}.difference(genes["gene"]))
-    if not unknown:
+    if not failed_genes:
         return genes
+    unknown = sorted({*failed_genes}.difference(genes["gene"]))
     rows = pl.DataFrame({"gene": unknown}, schema={"gene": pl.String()})
     return pl.concat([genes, rows], how="diagonal").sort("gene")
 

@@ -5,7 +5,8 @@
 Mates are found by their places, because ids repeat in merged files; where the places of two mates
 differ, by their ids, if those are unique. A junction stands if neither mate is filtered; a mate
 that is not in the file is no loss, because a breakend names both places. A balanced translocation
-has two junctions and counts as two.
+has two junctions and counts as two. What is chosen among several records is chosen by what they
+say, never by their order in the file.
 """
 
 import polars as pl
@@ -31,11 +32,12 @@ def with_events(alleles: pl.DataFrame) -> pl.DataFrame:
     Returns
     -------
     The rows with ``event`` (number; null where there is a reason), the places in the order of the
-    genome (``first``, ``pos_first``, ``second``, ``pos_second``, ``sides_ordered``), and in
-    ``reason`` also ``mate_filtered`` and ``duplicate_record``.
+    genome (``first``, ``pos_first``, ``second``, ``pos_second``, ``sides_ordered``), ``rank`` (the
+    lowest of a junction speaks for it), and in ``reason`` also ``mate_filtered`` and
+    ``duplicate_record``.
     """
-    ordered = _ordered(alleles.with_row_index("row"))
-    joined = _joined_by_id(ordered.with_columns(junction=_junction_key()))
+    ranked = _ranked(_ordered(alleles.with_row_index("row")))
+    joined = _joined_by_id(ranked.with_columns(junction=_junction_key()))
     judged = _without_filtered_mates(joined)
     judged = _without_duplicates(judged)
     return _numbered(judged).sort("row").drop("row")
@@ -49,7 +51,7 @@ def events_of(alleles: pl.DataFrame) -> pl.DataFrame:
     ``event``, ``type``, ``chrom1``, ``pos1``, ``chrom2``, ``pos2`` (in the order of the genome),
     ``sides``, ``length``, ``support``, ``is_first`` (first junction of its event).
     """
-    used = alleles.filter(pl.col("reason").is_null())
+    used = alleles.filter(pl.col("reason").is_null()).sort("rank")
     junctions = used.group_by("event", "junction", maintain_order=True).agg(
         pl.col("type").first(),
         pl.col("first").first().alias("chrom1"),
@@ -74,7 +76,7 @@ def _ordered(alleles: pl.DataFrame) -> pl.DataFrame:
         (rank["chrom1"] == rank["chrom2"])
         & ((pl.col("chrom1") > pl.col("chrom2"))
            | ((pl.col("chrom1") == pl.col("chrom2")) & (pl.col("pos1") > pl.col("pos2"))))
-    )  # fmt: skip
+    ) | (_is_loop() & (pl.col("sides") == "+-"))  # fmt: skip
     is_back = is_back.fill_null(value=False)
     turned = pl.concat_str(pl.col("sides").str.slice(1, 1), pl.col("sides").str.head(1))
     return alleles.with_columns(
@@ -87,6 +89,19 @@ def _ordered(alleles: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _is_loop() -> pl.Expr:
+    """Whether a place is joined with itself: its base is there twice (``+-``), or turned."""
+    return (pl.col("pos1") == pl.col("pos2")) & (pl.col("chrom1") == pl.col("chrom2"))
+
+
+def _ranked(alleles: pl.DataFrame) -> pl.DataFrame:
+    """Rows by what they say: of two mates the one whose place comes first, then the best seen."""
+    by = ("is_back", "pos_first", "pos_second", "sides_ordered", "type", "length", "support")
+    return alleles.sort(
+        by, descending=[name == "support" for name in by], nulls_last=True
+    ).with_row_index("rank")
+
+
 def _junction_key() -> pl.Expr:
     # Insertions at one place differ by their length.
     inserted = pl.when(pl.col("type") == INS).then("length")
@@ -94,19 +109,27 @@ def _junction_key() -> pl.Expr:
 
 
 def _joined_by_id(alleles: pl.DataFrame) -> pl.DataFrame:
-    """Give mates whose places differ the junction of the one that comes first."""
+    """Give mates whose places differ the junction of the one that ranks first."""
     alone = pl.len().over("junction") == 1
-    candidates = alleles.filter(
-        pl.col("is_breakend") & alone & pl.col("mate").is_not_null() & (pl.col("id") != ".")
-    ).select("row", "id", "mate", "chrom1", "chrom2", "junction")
+    candidates = alleles.filter(pl.col("is_breakend") & alone & (pl.col("id") != ".")).select(
+        "rank", "id", "mate", "chrom1", "chrom2", "junction"
+    )
     unique = candidates.filter(pl.len().over("id") == 1)
-    pairs = unique.join(unique, left_on=["mate", "id"], right_on=["id", "mate"], suffix="_mate")
-    pairs = pairs.filter(
-        (pl.col("row") > pl.col("row_mate"))
+    # It is enough that one of the two names the other.
+    found = unique.filter(pl.col("mate") != pl.col("id")).join(
+        unique, left_on="mate", right_on="id", suffix="_mate"
+    )
+    found = found.filter(
+        (pl.col("id") == pl.col("mate_mate").fill_null(pl.col("id")))
         & (pl.col("chrom1") == pl.col("chrom2_mate"))
         & (pl.col("chrom2") == pl.col("chrom1_mate"))
-    ).select("row", pl.col("junction_mate").alias("found"))
-    return alleles.join(pairs, on="row", how="left").with_columns(
+    ).filter(pl.len().over("mate") == 1)
+    pairs = found.select(
+        pl.max_horizontal("rank", "rank_mate").alias("rank"),
+        pl.when(pl.col("rank") < pl.col("rank_mate")).then("junction").otherwise("junction_mate")
+        .alias("found"),
+    ).unique()  # fmt: skip
+    return alleles.join(pairs, on="rank", how="left", maintain_order="left").with_columns(
         pl.coalesce("found", "junction").alias("junction"),
         by_id=pl.col("found").is_not_null(),
     ).drop("found")  # fmt: skip
@@ -128,11 +151,10 @@ def _without_filtered_mates(alleles: pl.DataFrame) -> pl.DataFrame:
 def _without_duplicates(alleles: pl.DataFrame) -> pl.DataFrame:
     """Of a junction count one breakend of each side, or one other allele."""
     fit = pl.col("reason").is_null()
-    # Both breakends of a join of a place with itself stand on one side.
-    is_loop = (pl.col("pos1") == pl.col("pos2")) & (pl.col("chrom1") == pl.col("chrom2"))
-    allowed = pl.when(pl.col("is_breakend") & (is_loop | pl.col("by_id"))).then(2).otherwise(1)
-    side = ["junction", "reason", "is_breakend", "is_back"]
-    number = pl.col("row").cum_count().over(side)
+    # Both breakends of a place that is turned stand on one side.
+    is_turned = _is_loop() & pl.col("sides").is_in(["++", "--"])
+    allowed = pl.when(pl.col("is_breakend") & (is_turned | pl.col("by_id"))).then(2).otherwise(1)
+    number = fit.cast(pl.UInt32).cum_sum().over("junction", "is_breakend", "is_back")
     marked = alleles.with_columns(
         pl.when(fit & (number > allowed)).then(pl.lit("duplicate_record")).otherwise("reason")
         .alias("reason")
@@ -150,8 +172,8 @@ def _numbered(alleles: pl.DataFrame) -> pl.DataFrame:
     used = alleles.filter(pl.col("reason").is_null())
     junctions = used.unique("junction", keep="first", maintain_order=True).with_row_index("event")
     inversions = junctions.filter(pl.col("type") == INV)
-    open_left = inversions.filter(pl.col("sides_ordered") == "++").sort("pos_first")
-    open_right = inversions.filter(pl.col("sides_ordered") == "--").sort("pos_first")
+    open_left = inversions.filter(pl.col("sides_ordered") == "++").sort("pos_first", "pos_second")
+    open_right = inversions.filter(pl.col("sides_ordered") == "--").sort("pos_first", "pos_second")
     pairs = open_right.join_asof(
         open_left.select("first", "pos_first", pl.col("pos_second").alias("other_end"),
                          pl.col("event").alias("partner")),

@@ -96,7 +96,7 @@ CONTRACT = Contract(
         "Structural variants of the tumour: insertions, deletions, duplications, translocations "
         "and inversions per gene, gene pairs that they join, long events per band and chromosome."
     ),
-    code_version="2",
+    code_version="3",
     features=_features(),
     blocks=_blocks(),
 )

@@ -17,6 +17,7 @@ from assets.genomics.sv.records import (
     FAILED,
     FORMAT_KEYS,
     INFO_KEYS,
+    TOLD_BY,
     with_structure,
 )
 from assets.genomics.vcf.events import read_events
@@ -56,10 +57,11 @@ def extract(path: Path, *, reference_build: str | None, sample: str | None = Non
     ``unreadable_allele`` (failed), ``copy_number_call`` (a change of depth without breakpoints),
     ``small_variant`` (bases, and no SVTYPE), ``unknown_type``, ``other_contig`` (an end is on no
     chromosome), ``filter_not_pass``, ``unreadable_place`` (failed; no end, or one before the start
-    that SVLEN does not mend), ``no_call`` (nothing is said of the tumour), ``not_in_tumour`` (no
-    read of the tumour supports it, or its genotype is that of the reference), ``mate_filtered``
-    (the caller does not believe the other breakend), ``duplicate_record``. Genes at the place of a
-    record that failed are unknown, and the fusions of the panel with them.
+    that SVLEN does not mend), ``no_call`` (nothing is said of the tumour, see
+    :func:`assets.genomics.vcf.events.read_events`), ``not_in_tumour`` (no read of the tumour
+    supports it, or its genotype is that of the reference), ``mate_filtered`` (the caller does not
+    believe the other breakend), ``duplicate_record``. Genes at the place of a record that failed
+    are unknown, and the fusions of the panel with them.
 
     Raises
     ------
@@ -70,7 +72,12 @@ def extract(path: Path, *, reference_build: str | None, sample: str | None = Non
         If there are records, and none says anything of structural variants of the tumour.
     """
     found = read_events(
-        path, reference_build=reference_build, info=INFO_KEYS, formats=FORMAT_KEYS, sample=sample
+        path,
+        reference_build=reference_build,
+        info=INFO_KEYS,
+        formats=FORMAT_KEYS,
+        told_by=TOLD_BY,
+        sample=sample,
     )
     reference = reference_for(found.build)
     alleles = with_events(with_structure(found.rows))

@@ -24,6 +24,8 @@ INFO_KEYS = (
     "SVCLAIM", "FOLD_CHANGE", "SVINSLEN",
 )  # fmt: skip
 FORMAT_KEYS = ("GT", "PR", "SR", "DV", "RV", "SU", "VF", "AD")
+#: INFO of callers that count the reads of their only sample there (LUMPY, DELLY, Sniffles, SVIM).
+TOLD_BY = r"(?:^|;)(?:SU|PE|SR|RE|SUPPORT)=0*[1-9]"
 #: FILTER values of a record that its caller believes.
 PASSING_FILTERS = ("PASS", ".")
 
@@ -161,7 +163,9 @@ def _type() -> pl.Expr:
         .when(written.str.contains(r"^INS")).then(pl.lit(INS))
         .when(written.str.contains(r"^INV")).then(pl.lit(INV))
     )  # fmt: skip
-    forward = pl.col("pos") <= pl.col("pos2")
+    # A place that is joined with itself is there twice.
+    is_loop = (pl.col("chrom") == pl.col("chrom2")) & (pl.col("pos") == pl.col("pos2"))
+    forward = (pl.col("pos") <= pl.col("pos2")) & ~(is_loop & (pl.col("sides") == "+-"))
     turned = pl.concat_str(pl.col("sides").str.slice(1, 1), pl.col("sides").str.head(1))
     ordered = pl.when(forward).then("sides").otherwise(turned)
     place = pl.col("remote").str.len_bytes() + pl.col("remote_pos").str.len_bytes()
@@ -171,7 +175,8 @@ def _type() -> pl.Expr:
     joined = (
         pl.when(pl.col("chrom") != pl.col("chrom2")).then(pl.lit(TRA))
         # More bases in the join than between its places: an insertion with a small deletion.
-        .when((ordered == "+-") & (inserted > span)).then(pl.lit(INS))
+        .when(((ordered == "+-") | (is_loop & (ordered == "-+"))) & (inserted > span))
+        .then(pl.lit(INS))
         .otherwise(ordered.replace_strict(_BY_SIDES, default=None, return_dtype=pl.String))
     )  # fmt: skip
     is_junction = pl.col("remote").is_not_null() | (

@@ -59,7 +59,8 @@ class Events:
         ``line``, ``chrom`` (without ``chr``), ``pos``, ``id``, ``ref`` and ``alt`` (shortened,
         see :data:`MAX_ALLELE_TEXT`), ``ref_length`` and ``alt_length``, ``filter``, a column
         per INFO key (null without it, empty for a flag), ``FORMAT/<key>`` of the tumour, and
-        ``is_no_call`` (a genotype that calls nothing, and no other value of the tumour).
+        ``is_no_call`` (a genotype that calls nothing, and no other value of the tumour; see
+        :func:`read_events`).
     """
 
     header: VcfHeader
@@ -74,9 +75,15 @@ def read_events(
     reference_build: str | None,
     info: Sequence[str],
     formats: Sequence[str],
+    told_by: str,
     sample: str | None = None,
 ) -> Events:
     """Records of a VCF with some of their keys.
+
+    A genotype without an allele (``./.``) and without another value is no call: nothing is said of
+    the sample. It is none where the record speaks of the sample elsewhere, as that of a caller does
+    that does not genotype: in INFO, or by counts in columns that it appends (novoBreak). Beside
+    other samples, or behind a merge, these may be of another patient, and do not count.
 
     Parameters
     ----------
@@ -86,6 +93,8 @@ def read_events(
         Build that the samplesheet names.
     info, formats
         Keys to keep.
+    told_by
+        Pattern of an INFO that tells of the sample of the file.
     sample
         The tumour, where the file does not tell.
 
@@ -105,10 +114,11 @@ def read_events(
     check_build(path, header, reference_build)
     build = normalise_build(reference_build) or header.build()
     tumour = tumour_sample(header, path, sample) if header.samples else None
+    told_by = told_by if _is_alone(header) else ""
     records, kept = 0, []
     for frame in _frames(path, header, body, tumour):
         build = told_build(path, frame["chrom"].unique(), build)
-        kept.append(_asked(frame, info, formats))
+        kept.append(_asked(frame, info, formats, told_by))
         records += len(frame)
         if records > MAX_RECORDS:
             raise WrongFormat(
@@ -117,8 +127,10 @@ def read_events(
                 expected=f"at most {MAX_RECORDS}",
             )
     empty = pl.DataFrame(schema={name: pl.String() for name in _frame_columns(sample=True)})
-    nothing = empty.with_columns(pl.col("pos").cast(pl.Int64), line=pl.lit(0, pl.Int64))
-    rows = _without_placeholders(pl.concat([_asked(nothing, info, formats), *kept]), header)
+    nothing = empty.with_columns(
+        pl.col("pos").cast(pl.Int64), line=pl.lit(0, pl.Int64), is_counted=pl.lit(value=False)
+    )
+    rows = pl.concat([_asked(nothing, info, formats, told_by), *kept])
     return Events(header, build, header.samples[tumour] if tumour is not None else None, rows)
 
 
@@ -148,8 +160,14 @@ def _frames(
             missing_columns="insert",
             encoding="utf8" if text.isascii() else "utf8-lossy",
             glob=False,
-        ).select(pl.col(f"c{place}").alias(name) for place, name in zip(places, names, strict=True))
-        frame = frame.with_columns(pl.Series("line", lines, dtype=pl.Int64))
+        )
+        appended = pl.col(f"c{number}" for number in range(expected, width))
+        is_counted = pl.any_horizontal(False, appended.str.contains("^0*[1-9][0-9]*$"))
+        frame = frame.select(
+            *(pl.col(f"c{at}").alias(name) for at, name in zip(places, names, strict=True)),
+            pl.Series("line", lines, dtype=pl.Int64),
+            is_counted=is_counted.fill_null(value=False),
+        )
         if sample is None:
             frame = frame.with_columns(pl.lit(None, pl.String).alias(n) for n in ("format", "own"))
         yield _with_places(path, frame)
@@ -201,7 +219,17 @@ def _with_places(path: Path, frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(loose, position.alias("pos"))
 
 
-def _asked(frame: pl.DataFrame, info: Sequence[str], formats: Sequence[str]) -> pl.DataFrame:
+def _is_alone(header: VcfHeader) -> bool:
+    """Whether what the records say can only be of one sample."""
+    is_merged = any(line.startswith("##bcftools_merge") for line in header.meta)
+    return len(header.samples) == 1 and not is_merged
+
+
+def _asked(
+    frame: pl.DataFrame, info: Sequence[str], formats: Sequence[str], told_by: str
+) -> pl.DataFrame:
+    # Most keys are in no record, and one look for their name is soon done.
+    has = frame.select(pl.col("info").str.contains(k, literal=True).any().alias(k) for k in info)
     return frame.select(
         "line",
         chromosome_names(frame["chrom"]).alias("chrom"),
@@ -211,36 +239,21 @@ def _asked(frame: pl.DataFrame, info: Sequence[str], formats: Sequence[str]) -> 
         *(pl.col(name).str.len_bytes().cast(pl.Int64).alias(f"{name}_length")
           for name in ("ref", "alt")),
         "filter",
-        *(_info(key).alias(key) for key in info),
+        *((_info(key) if has[key].item() else pl.lit(None, pl.String)).alias(key) for key in info),
         *_sample_values(frame, formats),
-        **_genotyping(frame),
+        is_no_call=_is_no_call(frame, told_by),
     )  # fmt: skip
 
 
-def _genotyping(frame: pl.DataFrame) -> dict[str, pl.Expr]:
-    """Whether the genotype of the tumour calls nothing, and whether its caller genotypes."""
+def _is_no_call(frame: pl.DataFrame, told_by: str) -> pl.Expr:
     layouts = frame["format"].unique().drop_nulls()
     if not any(text.partition(":")[0] == "GT" for text in layouts):
-        return {name: pl.lit(value=False) for name in ("is_no_call", "is_genotyped")}
-    is_bare, has_more = pl.col("format") == "GT", pl.col("format").str.starts_with("GT:")
-    is_blank = pl.col("own").str.strip_chars(".:/|,") == ""
-    return {
-        "is_no_call": (is_bare | has_more) & is_blank,
-        "is_genotyped": has_more | (is_bare & ~is_blank),
-    }
-
-
-def _without_placeholders(rows: pl.DataFrame, header: VcfHeader) -> pl.DataFrame:
-    """Rows whose no-calls are answers: those of a caller that genotypes.
-
-    novoBreak and TIGRA write ``./.`` under a bare GT for every record. Beside other samples, or
-    behind a merge, the same text says that the sample lacks the variant.
-    """
-    is_genotyped = rows["is_genotyped"].any()
-    is_merged = any(line.startswith("##bcftools_merge") for line in header.meta)
-    answers = is_genotyped or is_merged or len(header.samples) > 1
-    is_no_call = pl.col("is_no_call").fill_null(value=False) & answers
-    return rows.with_columns(is_no_call=is_no_call).drop("is_genotyped")
+        return pl.lit(value=False)
+    has_genotype = (pl.col("format") == "GT") | pl.col("format").str.starts_with("GT:")
+    is_blank = has_genotype & (pl.col("own").str.strip_chars(".:/|,") == "")
+    if told_by:
+        is_blank &= ~(pl.col("is_counted") | pl.col("info").str.contains(told_by))
+    return is_blank.fill_null(value=False)
 
 
 def _shortened(allele: str) -> pl.Expr:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import polars as pl
@@ -55,6 +56,24 @@ def toy_rows(**changes) -> pl.DataFrame:
         "run_id": "r",
     }
     return pl.DataFrame([{**row, **changes}], schema=CONTRACT.schema())
+
+
+def test_append_features__tells_other_tools_what_a_column_means(lake):
+    """Delta, DuckDB and Polars readers had names alone: seven words for an age in years."""
+    lake.append_features(CONTRACT, toy_rows())
+    longer = replace(CONTRACT, features=(*CONTRACT.features, Feature("m", pl.Int64(), "d", "M.")))
+    rows = (
+        toy_rows(patient_id="P2").with_columns(m=pl.lit(2, pl.Int64)).select(list(longer.schema()))
+    )
+    lake.append_features(longer, rows)
+
+    table = DeltaTable(lake.path("toy_features"))
+    told = {field.name: field.metadata for field in table.schema().fields}
+
+    assert table.metadata().description.startswith("A toy. A row counts for a question")
+    assert told["n"] == {"comment": "N.", "unit": "1", "known": "at_index"}
+    assert told["m"] == {"comment": "M.", "unit": "d", "known": "at_index"}
+    assert all(about["comment"].endswith(".") for about in told.values())
 
 
 def test_append__adds_and_never_replaces(lake):

@@ -153,6 +153,24 @@ def test_extract__sums_rows_of_one_gene_but_not_logarithms(read):
         read("gene\tlog2\nTP53\t1\nTP53\t2\n")
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_extract__counts_the_lines_of_a_doubled_table_once(read, layout):
+    """A table appended to itself, as a shell does by mistake, would have twice the reads."""
+    text = LAYOUTS[layout][0]
+    lines = text.splitlines(keepends=True)
+    found = read(text + "".join(line for line in lines if TP53 in line or FLT3 in line))
+    assert values(found) == values(read(text))
+    assert found.filtered["duplicate_record"] == 2
+
+
+def test_extract__sums_different_genes_of_one_symbol(read):
+    """Their lines differ, though the symbol and the counts are the same."""
+    found = read("gene_name\tgene_id\tcount\nX\tG1\t7\nX\tG2\t7\nX\tG1\t7\n")
+    assert (values(found), found.filtered) == ({"X": 14.0}, {"duplicate_record": 1})
+    twice = read("gene\tlog2\nTP53\t1\nTP53\t1\nKIT\t2\n")
+    assert values(twice) == {"TP53": 1.0, "KIT": 2.0}
+
+
 def test_extract__leaves_the_y_copy_of_a_gene_out(read):
     found = read(f"gene_id\tcount\n{TP53}.17\t7\n{TP53}.17_PAR_Y\t5\n")
     assert (values(found), found.filtered) == ({"TP53": 7.0}, {"par_y_copy": 1})

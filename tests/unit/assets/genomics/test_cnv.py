@@ -203,6 +203,18 @@ def test_extract__takes_no_copies_from_the_genotypes_of_a_file_of_something_else
         extract(head, "chr17 0 . N <DEL> . PASS END=22000000 GT 0/1", build="GRCh38")
 
 
+@pytest.mark.parametrize("name", ['""', "NA", ".", "?", "-", "None", "nan"])
+def test_extract__makes_no_gene_of_what_is_no_name(extract, name):
+    """Of all patients with a gap in the column a gene "NA" would be altered."""
+    head = "chromosome\tstart\tend\tgene\tminCopyNumber\tmaxCopyNumber\n"
+    end = whole("7", "7q")[1]
+    found = extract(head, "chr7 1 50000000 EGFR 2 2", f"chr7 70000000 {end} {name} 1 1")
+    assert (found.used, block(found, "cnv_gene_ratio")) == (2, {"EGFR": 1.0})
+    assert found.features["cnv_7q_ratio"] == 0.5
+    short = extract("gene\tminCopyNumber\tmaxCopyNumber\n", "TP53 1 2", f"{name} 2 2")
+    assert (short.used, short.failed) == (1, {"unreadable_place": 1})
+
+
 def test_extract__reads_genes_of_purple(extract):
     """The table has its own names and no segments; a gene is its smallest number of copies."""
     head = "chromosome\tstart\tend\tgene\tminCopyNumber\tmaxCopyNumber\tminMinorAlleleCopyNumber\n"
@@ -373,6 +385,15 @@ def test_extract__does_not_credit_what_a_merge_filled_in(extract):
     )
     assert (found.used, found.filtered) == (1, {"no_call": 1})
     assert found.features["cnv_7p_ratio"] == 1.0
+
+
+def test_extract__takes_copies_in_info_beside_a_genotype_that_calls_nothing(extract):
+    """FACETS and CNVkit give copies in INFO; behind a merge nobody knows whose they are."""
+    record = "chr8 1 . N <DEL> . PASS SVTYPE=DEL;END=90000000;TCN_EM=0 GT ./."
+    assert block(extract(VCF, record), "cnv_arm_ratio")["8p"] == pytest.approx(0.0, abs=1e-6)
+    merged = VCF.replace("#CHROM", "##bcftools_mergeCommand=merge a b\n#CHROM")
+    with pytest.raises(NothingUsable, match="1 no_call"):
+        extract(merged, record)
 
 
 def test_extract__clips_fitted_copies_below_none_and_counts_them(extract):

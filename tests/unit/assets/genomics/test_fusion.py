@@ -33,7 +33,9 @@ CATCHER = (
     "Gene_1_symbol(5end_fusion_partner)\tGene_2_symbol(3end_fusion_partner)\tFusion_description\t"
     "Spanning_pairs\tSpanning_unique_reads\tPredicted_effect\n"
 )
-DRAGEN = "#FusionGene\tScore\tLeftBreakpoint\tRightBreakpoint\tNumSplitReads\tNumPairedReads\n"
+DRAGEN = (
+    "#FusionGene\tScore\tLeftBreakpoint\tRightBreakpoint\tFilter\tNumSplitReads\tNumPairedReads\n"
+)
 JAFFA = '"sample","fusion genes","spanning pairs","spanning reads","inframe","classification"\n'
 
 #: The same call, BCR to ABL1 by 27 + 20 reads, in every layout.
@@ -41,7 +43,7 @@ CALLERS = {
     "star-fusion": STAR + "BCR--ABL1\t27\t20\tREF\tBCR^ENSG1.15\t22:1:+\tABL1^ENSG2\t9:2:+\t1\t.\n",
     "arriba": ARRIBA + "BCR\tABL1\t22:1\t9:2\ttranslocation\t20\t7\t20\thigh\tin-frame\n",
     "fusioncatcher": CATCHER + "BCR\tABL1\tknown\t20\t27\tin-frame\n",
-    "dragen": DRAGEN + "BCR--ABL1\t0.97\t22:1:+\t9:2:+\t27\t20\n",
+    "dragen": DRAGEN + "BCR--ABL1\t0.97\t22:1:+\t9:2:+\tPASS\t27\t20\n",
     "jaffa": JAFFA + '"S1","BCR:ABL1",20,27,TRUE,"HighConfidence"\n',
     "nfuse": (
         "gene_name1\tgene_name2\treadthrough\tspan_count\tsplitreads_count\nBCR\tABL1\tN\t20\t27\n"
@@ -118,12 +120,21 @@ def test_extract__accepts_the_reciprocal_product_and_former_names(read):
 
 @pytest.mark.parametrize("unknown", [".", "?", "NA", ""])
 def test_extract__reads_an_unknown_partner_and_unknown_reads(read, unknown):
-    """Reads that are not known are not zero reads: the call stands."""
+    """Reads that are not known are not zero reads: the call stands; no pair is excluded."""
     found = read(STAR + star("KMT2A", unknown, reads=unknown or ".", pairs="NA"))
-    assert (found.used, found.filtered) == (1, {})
+    assert (found.used, found.filtered, found.notes) == (1, {}, {"missing_partners": 1})
     assert found.features["KMT2A_rearranged"] is True
-    assert found.features["KMT2A::MLLT3"] is False
+    names = ("KMT2A::MLLT3", "PML::RARA", "fusion_defining_count")
+    assert [found.features[name] for name in names] == [None, False, None]
     assert found.features["fusion_max_reads"] is None
+
+
+def test_extract__tells_a_place_without_a_gene_from_a_missing_name(read):
+    """Arriba writes "." for a breakpoint between genes: KMT2A is broken, and joined to no gene."""
+    call = "KMT2A\t.\t11:1\t9:2\ttranslocation\t20\t7\t20\thigh\t.\n"
+    found = read(ARRIBA + call)
+    assert (found.features["KMT2A_rearranged"], found.notes) == (True, {})
+    assert found.features["KMT2A::MLLT3"] is False
 
 
 @pytest.mark.parametrize(
@@ -158,8 +169,32 @@ def test_extract__takes_the_nearest_gene_of_a_breakpoint_between_genes(read):
 
 
 def test_extract__takes_the_panel_gene_among_overlapping_ones(read):
-    found = read(DRAGEN + "KMT2A-AS1;KMT2A--MLLT3\t0.9\t1:1:+\t2:2:+\t9\t9\n")
+    found = read(DRAGEN + "KMT2A-AS1;KMT2A--MLLT3\t0.9\t1:1:+\t2:2:+\t.\t9\t9\n")
     assert found.features["KMT2A::MLLT3"] is True
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [(DRAGEN.replace("\tFilter", "") + "BCR--ABL1\t0.9\t22:1:+\t9:2:+\t27\t20\n", "filter"),
+     (DRAGEN.replace("\tFilter", ""), "filter"),
+     (CALLERS["chimpipe"].replace("filtered\t", "").replace("\t0", ""), "filtered")],
+)  # fmt: skip
+def test_extract__refuses_a_table_without_the_column_of_filters(read, table, column):
+    """DRAGEN lists what it rejected beside what it believes; without the column all would count."""
+    with pytest.raises(WrongFormat, match=f"passed the filters.*column {column} of"):
+        read(table)
+
+
+def test_extract__knows_nothing_of_a_call_whose_confidence_is_not_told(read):
+    """An empty confidence is neither high nor low: neither a fusion nor "no fusion"."""
+    found = read(
+        DRAGEN
+        + "BCR--ABL1\t0.9\t22:1:+\t9:2:+\t\t27\t20\n"
+        + "KMT2A--MLLT3\t0.9\t1:1:+\t2:2:+\tPASS\t9\t9\n"
+    )
+    assert found.failed == {"unreadable_confidence": 1}
+    names = ("BCR::ABL1", "KMT2A::MLLT3", "PML::RARA", "fusion_defining_count")
+    assert [found.features[name] for name in names] == [None, True, False, None]
 
 
 def test_extract__reads_the_table_without_header_of_tophat(read):

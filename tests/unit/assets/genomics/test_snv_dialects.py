@@ -97,6 +97,17 @@ def test_extract__reads_gene_consequence_and_change_of_every_annotator(read, ann
     assert found.features["snv_protein_altering"] == 1
 
 
+@pytest.mark.parametrize("name", ["NA", "Unknown", "?", "-"])
+@pytest.mark.parametrize("annotator", ANNOTATORS)
+def test_extract__makes_no_gene_of_what_is_no_name(read, annotator, name):
+    """A MAF calls the place between genes "Unknown"; that is no gene that is often mutated."""
+    header, info = ANNOTATORS[annotator]
+    found = read(vcf(header, records=[call(info.replace("JAK2", name))]))
+    variants = found.blocks["snv_gene_variants"]
+    assert variants is not None
+    assert (found.used, variants.names.to_list()) == (1, [])
+
+
 @pytest.mark.parametrize(
     ("header", "info"),
     [

@@ -5,6 +5,8 @@ import gzip
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from assets.genomics.granularity import LONG_EVENT_BP
 from assets.genomics.sv import reader as sv
@@ -135,6 +137,73 @@ def test_extract__finds_mates_by_id_where_homology_shifts_them(extract):
         "chr8 129465230 b N [chr11:26418540[N . PASS SVTYPE=BND;MATEID=a",
     )
     assert (found.used, counts(found)) == (2, {"translocations": 1})
+
+
+@pytest.mark.parametrize(("one", "two"), [(";MATEID=b", ""), ("", ";MATEID=a")])
+def test_extract__finds_mates_where_only_one_names_the_other(extract, one, two):
+    """A tool that drops a key from one of two mates does not make two events of one."""
+    records = (
+        f"chr11 26418539 a N [chr8:129465231[N . PASS SVTYPE=BND{one}",
+        f"chr8 129465230 b N [chr11:26418540[N . PASS SVTYPE=BND{two}",
+    )
+    found = extract(*records)
+    assert (found.used, counts(found)) == (2, {"translocations": 1})
+    # A third that names the first is its mate no more than the second is, if that names it too.
+    third = "chr8 129465200 c N [chr11:26418500[N . PASS SVTYPE=BND;MATEID=a"
+    assert counts(extract(*records, third)) == {"translocations": 3 if two else 2}
+
+
+def test_extract__takes_a_place_joined_with_itself_for_a_base_that_is_there_twice(extract):
+    """Its two breakends have the same places, and neither comes first."""
+    found = extract(*pair(("chr1", 20_000), ("chr1", 20_000)))
+    assert (found.used, counts(found)) == (2, {"duplications": 1})
+    turned = extract(*pair(("chr1", 20_000), ("chr1", 20_000), "++"))
+    assert (turned.used, counts(turned)) == (2, {"inversions": 1})
+
+
+#: What a record says beside its places: whether its caller believes it, and reads of the tumour.
+_SAID = [("PASS", "9,0"), ("PASS", "9,4"), ("PASS", "9,7"), ("q10", "9,7")]
+
+
+@st.composite
+def related_records(draw: st.DrawFn) -> list[str]:
+    """Records of few places, so that mates, duplicates and inversions meet; some are shifted."""
+    place = st.tuples(st.sampled_from(["chr1", "chr10", "chr2"]), st.sampled_from([50, 54, 900]))
+    records: list[str] = []
+    for number in range(draw(st.integers(1, 6))):
+        (chrom, one), (other, two) = draw(place), draw(place)
+        if draw(st.booleans()):
+            kind, length = draw(st.sampled_from(["DEL", "DUP", "INV", "INS"])), draw(place)[1]
+            info = f"SVTYPE={kind};END={one + 4000};SVLEN={length}"
+            records.append(f"{chrom} {one} s{number} N <{kind}> . PASS {info}")
+            continue
+        form, shift = draw(st.sampled_from(["+-", "-+", "++", "--"])), draw(st.integers(0, 1))
+        mates = [
+            pair((chrom, one), (other, two + by), form, ids=f"e{number}")[at]
+            for at, by in enumerate((0, shift))
+        ]
+        records += [m if draw(st.booleans()) else m.partition(";MATEID=")[0] for m in mates]
+    records += draw(st.lists(st.sampled_from(records)))
+    said = [draw(st.sampled_from(_SAID)) for _ in records]
+    return [
+        f"{record.replace('PASS', fate)} PR {reads}"
+        for record, (fate, reads) in zip(records, said, strict=True)
+    ]
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_extract__does_not_depend_on_the_order_of_records(extract, data):
+    """Which of two mates, duplicates or halves of an inversion stands first is chance."""
+    head = META + "#CHROM POS ID REF ALT QUAL FILTER INFO FORMAT S\n".replace(" ", "\t")
+    records = data.draw(related_records())
+    found = extract(*records, head=head)
+    other = extract(*data.draw(st.permutations(records)), head=head)
+    assert (found.used, found.filtered, found.features) == (
+        other.used, other.filtered, other.features
+    )  # fmt: skip
+    for name in found.blocks:
+        assert block(found, name) == block(other, name), name
 
 
 @pytest.mark.parametrize("key", ["PARID=", "EVENT=e;MATEID="])
@@ -383,6 +452,28 @@ def test_extract__does_not_credit_what_a_merge_filled_in(extract):
     merged = head.replace("#CHROM", "##bcftools_mergeCommand=merge a b\n#CHROM")
     with pytest.raises(NothingUsable):
         extract("chr1 50 . N <DEL> . PASS SVTYPE=DEL;END=9000 GT ./.", head=merged)
+
+
+@pytest.mark.parametrize(
+    ("info", "behind", "is_used"),
+    [("", "", False), (";SU=0", "", False), (";SU=7", "", True), (";PE=0;SR=3", "", True),
+     ("", " contig1 cov1.4 0 12", True), ("", " contig1 cov1.4 0 0", False)],
+)  # fmt: skip
+def test_extract__takes_no_genotype_for_no_call_unless_reads_are_counted_elsewhere(
+    extract, info, behind, is_used
+):
+    """NovoBreak genotypes nobody and appends its counts; ``./.`` alone says nothing."""
+    head = META + "#CHROM POS ID REF ALT QUAL FILTER INFO FORMAT S\n".replace(" ", "\t")
+    record = f"chr1 50 . N <DEL> . PASS SVTYPE=DEL;END=9000{info} GT ./.{behind}"
+    if is_used:
+        assert extract(record, head=head).used == 1
+    else:
+        with pytest.raises(NothingUsable, match="1 no_call"):
+            extract(record, head=head)
+    # Behind a merge the counts are of all patients.
+    merged = head.replace("#CHROM", "##bcftools_mergeCommand=merge a b\n#CHROM")
+    with pytest.raises(NothingUsable, match="1 no_call"):
+        extract(record, head=merged)
 
 
 def test_extract__knows_nothing_of_genes_whose_record_could_not_be_read(extract):

@@ -19,6 +19,7 @@ from assets.training.frames import FrameBuilder, FrameRequest
 from assets.training.sidecar import frame_columns
 from ml.evaluation.calibrators import Scaling
 from ml.frames.frame import read_frame
+from ml.serving.inputs import Inputs
 from ml.serving.model import ServedModel
 from ml.study.modelling import Conformal
 from ml.training.stored import StoredModel
@@ -212,7 +213,9 @@ def model(hall, reference, tmp_path):
     )
     table = table.filter(pl.col("patient_id") != "P000").reverse()
     pl.concat([table, other.cast(table.schema)]).write_parquet(tmp_path / "predictions.parquet")
-    served = ServedModel(Scale(), Scale.classes_, (COUNT, AGE), (), Scaling(), None, Conformal())
+    served = ServedModel(
+        Scale(), Scale.classes_, Inputs((COUNT, AGE), ()), Scaling(), None, Conformal()
+    )
     return AskedModel(StoredModel("run", "scale", "all", tmp_path, None), served)
 
 

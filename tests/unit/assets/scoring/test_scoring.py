@@ -22,6 +22,7 @@ from assets.scoring.waiting import (
 from ml.evaluation.calibrators import Scaling
 from ml.evaluation.conformal import ClassThresholds
 from ml.frames.frame import Frame, Sidecar
+from ml.serving.inputs import Inputs
 from ml.serving.model import ServedModel
 from ml.study.modelling import Conformal
 from oncoframe.errors import ContractViolation, StudyError
@@ -45,8 +46,7 @@ def champion(version=1, model=None):
     served = ServedModel(
         model=model or Dial(),
         classes=CLASSES,
-        columns=(AGE, SEX),
-        categories=(SEX,),
+        inputs=Inputs((AGE, SEX), (SEX,)),
         calibrator=Scaling(),
         thresholds=ClassThresholds((0.4, 0.4)),
         conformal=Conformal(),

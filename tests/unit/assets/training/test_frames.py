@@ -8,6 +8,7 @@ import pytest
 from assets.training.frames import FrameBuilder, FrameRequest
 from assets.training.sidecar import FRAME, read_sidecar
 from ml.frames.frame import read_frame
+from ml.study.definition import Study
 from oncoframe.contracts import Block, Contract, Feature, Known
 from oncoframe.errors import StudyError
 
@@ -235,6 +236,22 @@ def test_rebuild__says_that_other_views_give_another_frame(ward, build, builder)
 
     with pytest.raises(StudyError, match="today's views or code give another frame"):
         changed.rebuild(frame_id)
+
+
+def test_rebuild__outlives_a_setting_that_studies_got_later(build, builder, monkeypatch):
+    """Each new key of study files would make every older frame impossible to build again."""
+    dump = Study.model_dump
+
+    def of_an_older_version(study, **how):
+        return {key: value for key, value in dump(study, **how).items() if key != "promotion"}
+
+    monkeypatch.setattr(Study, "model_dump", of_an_older_version)
+    frame_id = build()["frame_id"]
+    monkeypatch.undo()
+
+    assert build()["frame_id"] != frame_id
+    again = builder.rebuild(frame_id)
+    assert read_frame(again).rows.equals(read_frame(builder.folder / frame_id).rows)
 
 
 def test_build__of_everyone_holds_patients_without_label(ward, build, builder):

@@ -8,6 +8,7 @@ import shap
 
 from ml.explain.names import BASE, OTHERS
 from ml.explain.shapley import combine, contributions, is_explainable, reasons
+from ml.figures.shapley import patient_force
 from ml.pipelines.recipes import build_recipe
 from ml.study.modelling import Recipe
 from oncoframe.errors import StudyError
@@ -122,3 +123,27 @@ def test_is_explainable__only_trees_of_their_own_columns(cohort):
     assert not is_explainable(fitted("xgboost_pca", cohort))
     assert not is_explainable(fitted("extra_trees", cohort))
     assert not is_explainable(fitted("ensemble", cohort))
+
+
+@pytest.mark.parametrize("model", ["lightgbm", "xgboost"])
+def test_patient_force__adds_up_for_a_thousand_patients(model):
+    """A heading that is not the sum of its bars is what a reader checks first."""
+    rng = np.random.default_rng(7)
+    values = rng.normal(size=(1000, 40))
+    labels = np.where(values[:, :20].sum(axis=1) + rng.normal(size=1000) > 0, "ill", "well")
+    features = pd.DataFrame(values, columns=[f"snv_features__gene{i}" for i in range(40)])
+    recipe = build_recipe(Recipe.model_validate(model), seed=1).fit(features, labels.astype(object))
+    found = contributions(recipe, features, np.array(["ill", "well"], dtype=object))
+    patients = np.array([f"P{i:04d}" for i in range(1000)], dtype=object)
+    kept = combine(
+        [(np.ones(1000, dtype=bool), found)], patients, np.array(["ill", "well"], dtype=object), {}
+    ).patients.filter(pl.col("class") == "ill")
+    said = recipe.predict_proba(features)
+    odds = dict(zip(patients, np.log(said[:, 0] / said[:, 1]), strict=True))
+
+    for (patient,), own in kept.partition_by("patient_id", as_dict=True).items():
+        printed = patient_force(own, lambda feature, _: feature)
+
+        cents = [round(100 * v) for _, v in (*printed.up.bars, *printed.down.bars)]
+        assert round(100 * printed.base) + sum(cents) - round(100 * printed.score) == 0
+        assert printed.score == pytest.approx(odds[patient], abs=0.006)

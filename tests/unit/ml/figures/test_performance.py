@@ -6,6 +6,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from ml.evaluation.metrics import evaluate
 from ml.figures.performance import comparison_figure, confusion_figure
+from ml.figures.style import INK, modality_colour
 
 LONG = "AML with inv(16)(p13.1q22) or t(16;16)(p13.1;q22); CBFB-MYH11"
 
@@ -55,8 +56,9 @@ def test_confusion_figure__rows_are_true_classes_from_large_to_small(evaluation)
 
 def test_comparison_figure__shows_each_row_with_its_interval(evaluation):
     figure = comparison_figure(
-        {"snv": evaluation, "all": evaluation}, title="T", subtitle="S", majority_share=0.75
-    )
+        {"snv": evaluation, "all": evaluation}, {"snv": ["snv"], "all": ["snv", "clinical"]},
+        title="T", subtitle="S", majority_share=0.75,
+    )  # fmt: skip
 
     accuracy = evaluation.metrics["accuracy"]
     assert words(figure).count("0.938") == 2
@@ -64,6 +66,9 @@ def test_comparison_figure__shows_each_row_with_its_interval(evaluation):
     # Two classes, the larger 75 %: F1 of it is 2 * 0.75 / 1.75, of the other 0.
     references = [axes.lines[0].get_xdata()[0] for axes in figure.axes]
     assert references == [0.75, pytest.approx(2 * 0.75 / 1.75 / 2)]
+    # A set of one modality has its colour, as in all other figures.
+    dots = [line.get_color() for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert dots == [modality_colour("snv"), INK]
 
 
 def test_figures__nothing_is_cut_off(evaluation):
@@ -71,7 +76,8 @@ def test_figures__nothing_is_cut_off(evaluation):
     for figure in (
         confusion_figure(evaluation, title="Wide title " * 20, subtitle="S"),
         comparison_figure(
-            {"all": evaluation}, title="Wide title " * 20, subtitle="S", majority_share=0.75
+            {"all": evaluation}, {"all": ["snv", "ct"]}, title="Wide title " * 20, subtitle="S",
+            majority_share=0.75,
         ),
-    ):
+    ):  # fmt: skip
         assert cut_off(figure) == []

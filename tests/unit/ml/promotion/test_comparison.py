@@ -13,6 +13,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from ml.evaluation.calibrators import Scaling
 from ml.frames.frame import Frame, Sidecar
 from ml.promotion.comparison import Champion, challenge
+from ml.serving.inputs import Inputs
 from ml.serving.model import ServedModel
 from ml.study.definition import Study
 from ml.study.modelling import Conformal
@@ -87,7 +88,7 @@ def served(*, classes=CLASSES) -> ServedModel:
     x = pd.DataFrame({"clinical__x": np.array([-2.0, -1.0, 1.0, 2.0], dtype=np.float32)})
     fitted = LogisticRegression().fit(x, np.repeat(np.array(classes, dtype=object), 2))
     return ServedModel(
-        fitted, np.array(classes, dtype=object), ("clinical__x",), (), Scaling(), None,
+        fitted, np.array(classes, dtype=object), Inputs(("clinical__x",), ()), Scaling(), None,
         Conformal(),
     )  # fmt: skip
 

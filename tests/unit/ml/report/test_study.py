@@ -7,13 +7,24 @@ from html.parser import HTMLParser
 
 import pytest
 
-from ml.report.blocks import Picture, Section, Table, interval, number, signed, whole
+from ml.report.blocks import (
+    Circles,
+    Picture,
+    Section,
+    Table,
+    interval,
+    number,
+    script_json,
+    signed,
+    whole,
+)
 from ml.report.study import study_page, study_report
 from ml.report.words import Evidence
 from oncoframe.errors import StudyError
 
 pytestmark = pytest.mark.slow
 
+EVIL = '<img src=x onerror="alert(1)"> & co'
 EVIDENCE = {"PML::RARA": Evidence("t(15;17), PML::RARA", ("Khoury et al. 2022",))}
 
 
@@ -159,6 +170,39 @@ def test_study_page__calibration_before_and_after(page):
     assert by_class["CML"][:2] == ("200", "200.5")
 
 
+def test_study_page__any_pair_of_components_can_be_drawn(page):
+    """The numbers that the script draws are those of the file, not those of the picture."""
+    [block] = [b for b in section(page, "shape").blocks if isinstance(b, Circles)]
+
+    data = json.loads(block.data)
+    assert data["components"] == 2
+    assert data["pair"] == [1, 2]
+    assert {" ".join(f["n"]): f["r"] for f in data["features"]} == {
+        "PML::RARA": [0.9, -0.3], "White blood cells": [0.5, 0.7],
+    }  # fmt: skip
+    assert data["shown"] == {"1 2": [0, 1]}
+    assert [name for name, _ in data["legend"]] == ["clinical data", "biomarkers"]
+
+
+def test_script_json__no_name_ends_the_script():
+    assert json.loads(script_json(["</script>"])) == ["</script>"]
+    assert "<" not in script_json(["</script>", "<!--"])
+
+
+def test_study_page__classes_by_lineage(written):
+    """Thirty classes in order of size scatter a lineage over the table."""
+    study = json.loads((written.training.folder / "study.json").read_text())
+    study["label"]["groups"] = {"Acute": ["APL"], "Chronic": ["CML"]}
+    (written.training.folder / "study.json").write_text(json.dumps(study))
+
+    page = study_page(written.training, written.frame)
+
+    rows = table(page, "classes", "Results per class")
+    assert [(name, row[0]) for name, row in rows.items()] == [
+        ("APL", "Acute"), ("CML", "Chronic"), (EVIL, "other classes"),
+    ]  # fmt: skip
+
+
 def test_study_page__groups_below_the_floor_have_no_number(page):
     [found] = [b for b in section(page, "subgroups").blocks if isinstance(b, Table)]
 
@@ -182,10 +226,13 @@ def test_study_page__exclusions_without_names(page):
 def test_study_report__stands_alone(html):
     """A page that loads a font, a script or a picture is broken in the clinic's network."""
     links = Links(html)
+    scripts = re.findall(r"<script([^>]*)>(.*?)</script>", html, re.DOTALL)
 
     foreign = [a for a in links.loaded if not a.startswith(("#", "data:image/"))]
     assert foreign == []
-    assert not {"script", "link", "iframe", "object", "video"} & set(links.tags)
+    assert not {"link", "iframe", "object", "video"} & set(links.tags)
+    assert [kind for kind, _ in scripts] == [' type="application/json"', ""]
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)|import|fetch|eval", scripts[1][1])
     assert links.alts
     assert all(links.alts)
     assert links.tags.count("title") == 1
@@ -264,6 +311,8 @@ def test_study_page__survival_has_concordance_and_no_classes(written):
     assert section(page, "results").blocks[0].rows[0][3] == "0.679 [0.510, 0.800]"
     assert table(page, "results", "shuffled")["all, cox"] == ("yes", "0.490 [0.400, 0.580]")
     assert "classes" not in [s.anchor for s in page.sections]
+    [missing] = section(page, "survival").blocks
+    assert missing.kind == "warning"
     assert dict(section(page, "cohort").blocks[0].rows)["Deaths"] == "4"
     text = " ".join(" ".join(row) for row in section(page, "tripod").blocks[1].rows)
     assert "ccuracy 0" not in text

@@ -7,7 +7,10 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from scipy.stats import norm, spearmanr
+from sksurv.linear_model import CoxnetSurvivalAnalysis
 from sksurv.metrics import concordance_index_censored
+from sksurv.util import Surv
 
 from ml.frames.design_matrix import DesignMatrix
 from ml.intervals import estimate
@@ -16,6 +19,8 @@ from ml.study.definition import Study
 from ml.study.modelling import CrossValidation, Recipe
 from ml.training.folds import assign_folds
 from ml.training.survival import (
+    AftModel,
+    CoxModel,
     Times,
     build_survival,
     concordance,
@@ -83,13 +88,45 @@ def test_survival_recipe__finds_the_hazard_and_nothing_in_shuffled_times(model):
     recipe = build_survival(Recipe.model_validate(model), seed=1, given=Input())
     shuffled = times.of(rng.permutation(N))
 
-    found = concordance(times, out_of_fold_risks(recipe, matrix, times, folds), seed=1)
-    chance = estimate(
-        concordance(shuffled, out_of_fold_risks(recipe, matrix, shuffled, folds), seed=1)
-    )
+    grid = np.array([20.0, 100, 500, 2000])
+    risks, survival = out_of_fold_risks(recipe, matrix, times, folds, days=grid)
+    found = concordance(times, risks, seed=1)
+    by_chance, _ = out_of_fold_risks(recipe, matrix, shuffled, folds)
+    chance = estimate(concordance(shuffled, by_chance, seed=1))
 
     assert found[0] > 0.65
     assert chance.low < 0.5 < chance.high
+    assert (np.diff(survival, axis=1) <= 0).all()
+    # Who has the higher risk in a fold is predicted to live less long, at any time.
+    for fold in folds:
+        assert spearmanr(risks[0, fold.test], survival[fold.test, 1]).statistic < -0.99
+
+
+def test_cox_model__survival_is_that_of_scikit_survival(times):
+    """A baseline of other patients would shift every predicted survival."""
+    rng = np.random.default_rng(4)
+    columns = np.column_stack([rng.normal(size=(N, 3)), np.ones(N)])
+    truth = Surv.from_arrays(times.died, times.days)
+
+    found = CoxModel(alpha=0.01).fit(columns, times).survival(columns[:5], np.array([10.0, 80]))
+
+    direct = CoxnetSurvivalAnalysis(
+        alphas=[0.01], l1_ratio=0.5, max_iter=10_000, fit_baseline_model=True
+    ).fit(columns[:, :3], truth)
+    expected = [curve([10.0, 80]) for curve in direct.predict_survival_function(columns[:5, :3])]
+    np.testing.assert_allclose(found, expected)
+
+
+def test_aft_model__half_outlive_the_expected_time(times):
+    columns = np.random.default_rng(4).normal(size=(N, 3)).astype(np.float32)
+    settings = {"rounds": 5, "aft_loss_distribution_scale": 0.7}
+    model = AftModel(settings=settings).fit(columns, times)
+
+    expected = np.exp(-model.predict(columns[:1]))
+    found = model.survival(columns[:1], np.array([1.0, expected[0], expected[0] * np.exp(0.7)]))
+
+    assert found[0, 1] == pytest.approx(0.5)
+    assert found[0, 2] == pytest.approx(norm.sf(1))
 
 
 @pytest.fixture
