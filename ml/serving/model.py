@@ -186,9 +186,15 @@ def load_served(folder: Path) -> ServedModel:
     Raises
     ------
     StudyError
-        If the file holds a type that is not trusted.
+        If the file holds a type that is not trusted, or an older version wrote it.
     """
     about = json.loads((folder / _ABOUT).read_text("utf-8"))
+    if not {"inputs", "calibrator"} <= set(about):
+        raise StudyError(
+            "the model was stored in the form of an older version",
+            where=str(folder),
+            hint="Train again: oncoframe train STUDY.",
+        )
     unknown = _untrusted(folder / _MODEL)
     if unknown:
         raise StudyError("the model file holds foreign types", got=", ".join(unknown))
