@@ -13,6 +13,7 @@ from assets.models.drift import AskedModel, judge_drift
 from assets.models.verdicts import StoredVerdict, store_verdict
 from assets.promotion.gate import Place, held_against
 from assets.training.sidecar import read_sidecar
+from ml.evaluation.calibration import CalibrationSummary
 from ml.intervals import Estimate
 from ml.promotion.comparison import COMPARED, Challenge, Comparison
 from ml.promotion.criteria import Condition
@@ -143,9 +144,18 @@ def _rows(who: str, compared: Comparison) -> list[str]:
         f"| {_signed(compared.difference[name])} |"
         for name in COMPARED
     ]
-    other = "" if compared.ece_champion is None else f"{compared.ece_champion:.3f}"
-    error = f"| {who}, {compared.patients} | calibration error | {compared.ece_challenger:.3f} "
-    return [*rows, f"{error}| {other} | |"]
+    own, other = compared.calibration_challenger, compared.calibration_champion
+    ones, others = _calibration(own), [""] * 3 if other is None else _calibration(other)
+    of = own.of.replace("|", "\\|")
+    names = (f"calibration in the large, {of}", "calibration slope", "calibration error")
+    return rows + [
+        f"| {who}, {compared.patients} | {name} | {one} | {two} | |"
+        for name, one, two in zip(names, ones, others, strict=True)
+    ]
+
+
+def _calibration(of: CalibrationSummary) -> list[str]:
+    return [_signed(of.in_the_large), _plain(of.slope), f"{of.ece:.3f}"]
 
 
 def _plain(of: Estimate) -> str:

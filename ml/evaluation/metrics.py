@@ -37,7 +37,10 @@ METRICS = (
     "macro_recall",
     "auroc",
     "log_loss",
+    "brier",
 )
+#: Those of which less is better.
+LOSSES = frozenset({"log_loss", "brier"})
 #: Metrics of a class, in the order of tables.
 CLASS_METRICS = ("precision", "recall", "f1", "auroc")
 #: Of a score among sorted ones: behind the lower ones, and behind the equal ones, too.
@@ -113,6 +116,7 @@ def evaluate(
     counts = _confusion(weights, truth, probabilities.argmax(axis=2), k)
     metrics, per_class = _count_metrics(counts)
     metrics["log_loss"] = weights @ _patient_log_loss(truth, probabilities) / n
+    metrics["brier"] = weights @ _patient_brier(truth, probabilities) / n
     per_class["auroc"] = _auroc(weights, truth, probabilities, folds)
     with np.errstate(invalid="ignore"):
         known = np.isfinite(per_class["auroc"])
@@ -186,6 +190,16 @@ def _patient_log_loss(truth: np.ndarray, probabilities: np.ndarray) -> np.ndarra
     of_truth = probabilities[:, np.arange(len(truth)), truth]
     losses = -np.log(np.maximum(of_truth, np.finfo(np.float64).eps))
     return np.asarray(losses.mean(axis=0))
+
+
+def _patient_brier(truth: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """(n,) squared error of each patient, mean over repeats.
+
+    Of two classes that of one probability, of more the sum over all, as in scikit-learn.
+    """
+    k = probabilities.shape[2]
+    errors = ((probabilities - np.eye(k)[truth]) ** 2).sum(axis=2).mean(axis=0)
+    return np.asarray(errors / 2 if k == 2 else errors)  # noqa: PLR2004  (two classes)
 
 
 def _auroc(

@@ -89,9 +89,11 @@ def subgroup_table(
 
     Returns
     -------
-    ``grouping``, ``group``, ``patients``, ``too_few``, and ``accuracy``, ``difference`` (accuracy
-    less that of all others) and ``coverage``, each with ``_low`` and ``_high``.
+    ``grouping``, ``group``, ``patients``, ``too_few``; ``majority_share``, the share of the class
+    that is most frequent among all; and ``accuracy``, ``difference`` (accuracy less that of all
+    others) and ``coverage``, each with ``_low`` and ``_high``.
     """
+    most_frequent = np.bincount(truth).argmax()
     right = (probabilities.argmax(axis=1) == truth).astype(np.float64)
     weights = resamples(len(truth), seed)
     rows = []
@@ -105,6 +107,7 @@ def subgroup_table(
                 "too_few": bool(inside.sum() < min_patients),
             }
             if not row["too_few"]:
+                row["majority_share"] = float((truth[inside] == most_frequent).mean())
                 own = _mean(weights, right, inside)
                 row |= _cells("accuracy", estimate(own))
                 if not inside.all():
@@ -116,7 +119,7 @@ def subgroup_table(
     numbers = [f"{m}{end}" for m in ("accuracy", "difference", "coverage") for end in _ENDS]
     schema = {
         "grouping": pl.String, "group": pl.String, "patients": pl.Int64, "too_few": pl.Boolean,
-        **dict.fromkeys(numbers, pl.Float64),
+        "majority_share": pl.Float64, **dict.fromkeys(numbers, pl.Float64),
     }  # fmt: skip
     return pl.DataFrame(rows, schema=schema)
 

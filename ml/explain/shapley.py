@@ -105,6 +105,9 @@ def contributions(model: Pipeline, features: pd.DataFrame, classes: np.ndarray) 
             expected=f"a difference below {_TOLERANCE}",
             got=f"{error:.2g}",
         )
+    # What the class weights lifted is taken back from every answer, and so from its base value.
+    lifted = np.log(weighted.lifted_)
+    parts[:, -1] -= lifted if parts.shape[2] > 1 else lifted[1] - lifted[0]
     if parts.shape[2] == 1:
         # Two classes have one score: what speaks for the second speaks against the first.
         parts = np.concatenate([-parts, parts], axis=2)

@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 
-from ml.evaluation.calibration import fit_temperature
+from ml.evaluation.calibrators import fit_temperature
 from ml.pipelines.inner_folds import aligned_probabilities, out_of_fold_within
 from ml.pipelines.meta_estimator import Wrapper
 from oncoframe.columns import Column

@@ -96,7 +96,7 @@ _OURS: dict[str, dict[str, Any]] = {
     },
     "elastic_net": {"C": 0.01, "l1_ratio": 0.1, "max_iter": 200, "tol": 1e-2},
     "extra_trees": {"n_estimators": 300, "max_features": 0.1, "min_samples_leaf": 2},
-    "prototypes": {"shrink_threshold": None},
+    "prototypes": {"shrink_threshold": None, "priors": "empirical"},
 }
 #: What belongs to no choice: seeds are added, threads and output are fixed.
 _FIXED: dict[str, dict[str, Any]] = {

@@ -1,9 +1,15 @@
 """What is done about rare classes inside a training fold: weights, or new patients near real ones.
 
-    training fold -> weights | ADASYN | LoRAS -> fit of the model -> prediction of real patients
+    training fold -> weights | ADASYN | LoRAS -> fit of the model -> prior correction -> prediction
 
 Nothing here hands out resampled rows: a sampler is a part of the estimator that it feeds, so there
-is no way to resample before the patients are split.
+is no way to resample before the patients are split. A model learns from lifted classes what tells
+them apart; how frequent they are it learns wrongly, which is taken back from each answer.
+
+References
+----------
+Saerens M et al. Adjusting the outputs of a classifier to new a priori probabilities. Neural Comput
+2002;14:21-41. King G, Zeng L. Logistic regression in rare events data. Polit Anal 2001;9:137-163.
 """
 
 from typing import Literal, Self
@@ -23,13 +29,42 @@ FILL_SHARE = 0.5
 _SHADOW_SIGMA, _SHADOW_POINTS = 0.005, 40
 
 
-class ClassWeighted(Wrapper):
+class _Lifted(Wrapper):
+    """What weights and samplers share: the frequencies that they pretend are taken back.
+
+    Attributes
+    ----------
+    lifted_ : (k,) array of float
+        How many times its real weight each class had in the fit.
+    """
+
+    lifted_: np.ndarray
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:  # noqa: N803, sklearn's name
+        """(n, k) probabilities among patients as frequent as the training ones."""
+        return prior_corrected(super().predict_proba(X), self.lifted_)
+
+
+def prior_corrected(probabilities: np.ndarray, lifted: np.ndarray) -> np.ndarray:
+    """(n, k) probabilities where classes are as frequent as they are, not as a model saw them.
+
+    Parameters
+    ----------
+    probabilities : (n, k) array
+        Of a model of lifted classes.
+    lifted : (k,) array
+        How many times its real weight each class had in the fit.
+    """
+    shifted = probabilities / lifted
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+
+
+class ClassWeighted(_Lifted):
     """Classifier fitted with patient weights that lift rare classes.
 
     A patient of a class with n training patients weighs ``n ** -power``, scaled to mean 1 per
     class. 0 is no weighting, 1 gives all classes one total weight. At 0.5 the total weight still
-    grows with the class: patients whom the features cannot tell apart go to the larger class,
-    where full balancing would send them to the smallest.
+    grows with the class, and so does what the model learns from it.
 
     Parameters
     ----------
@@ -61,13 +96,14 @@ class ClassWeighted(Wrapper):
             Classes.
         """
         self.classes_, positions, counts = np.unique(y, return_inverse=True, return_counts=True)
-        weights = (counts.mean() / counts) ** self.power
+        self.lifted_ = (counts.mean() / counts) ** self.power
+        weights = self.lifted_[positions]
         # As numbers: XGBoost takes no names.
-        self.estimator_ = clone(self.estimator).fit(X, positions, sample_weight=weights[positions])
+        self.estimator_ = clone(self.estimator).fit(X, positions, sample_weight=weights)
         return self
 
 
-class Oversampled(Wrapper):
+class Oversampled(_Lifted):
     """Classifier fitted on the training patients and on new ones near those of rare classes.
 
     Classes are filled up to :data:`FILL_SHARE` of the largest; one with too few patients for
@@ -138,7 +174,9 @@ class Oversampled(Wrapper):
                 rows.append(new)
                 classes.append(np.full(len(new), position))
                 self.added_[str(self.classes_[position])] = len(new)
-        self.estimator_ = clone(self.estimator).fit(np.vstack(rows), np.concatenate(classes))
+        everybody = np.concatenate(classes)
+        self.lifted_ = np.bincount(everybody) / counts
+        self.estimator_ = clone(self.estimator).fit(np.vstack(rows), everybody)
         return self
 
 

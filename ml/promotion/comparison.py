@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ml.evaluation.calibration import calibration
+from ml.evaluation.calibration import CalibrationSummary, calibration
 from ml.evaluation.metrics import difference, evaluate
 from ml.evaluation.subgroups import groups_of
 from ml.frames.frame import Frame
@@ -26,7 +26,7 @@ from ml.training.stored import StoredModel, StoredTraining, read_table
 from oncoframe.errors import StudyError
 
 #: Metrics that a model is released by.
-COMPARED = ("accuracy", "macro_f1")
+COMPARED = ("log_loss", "accuracy", "macro_f1")
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,16 @@ class Comparison:
         Number of them.
     challenger, champion, difference
         Metric of :data:`COMPARED` -> value with its interval; differences are paired.
-    ece_challenger, ece_champion
-        Calibration errors; the most frequent class has none.
+    calibration_challenger, calibration_champion
+        Of the probabilities; the most frequent class has none.
     """
 
     patients: int
     challenger: Mapping[str, Estimate]
     champion: Mapping[str, Estimate]
     difference: Mapping[str, Estimate]
-    ece_challenger: float
-    ece_champion: float | None
+    calibration_challenger: CalibrationSummary
+    calibration_champion: CalibrationSummary | None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -58,7 +58,10 @@ class Comparison:
                 who: {name: of.as_list() for name, of in getattr(self, who).items()}
                 for who in ("challenger", "champion", "difference")
             },
-            "ece": {"challenger": self.ece_challenger, "champion": self.ece_champion},
+            "calibration": {
+                "challenger": self.calibration_challenger.as_dict(),
+                "champion": self.calibration_champion and self.calibration_champion.as_dict(),
+            },
         }
 
 
@@ -223,16 +226,16 @@ class _Held:
         )  # fmt: skip
         apart = difference(one, other)
 
-        def ece(said: np.ndarray) -> float:
-            return calibration(truth, said[inside], seed=self.seed).ece.value
+        def calibrated(said: np.ndarray) -> CalibrationSummary:
+            return calibration(truth, said[inside], seed=self.seed).summary(self.classes.tolist())
 
         return Comparison(
             patients=len(labels),
             challenger={name: one.metrics[name] for name in COMPARED},
             champion={name: other.metrics[name] for name in COMPARED},
             difference={name: apart[name] for name in COMPARED},
-            ece_challenger=ece(self.challenger),
-            ece_champion=ece(self.champion) if self.has_champion else None,
+            calibration_challenger=calibrated(self.challenger),
+            calibration_champion=calibrated(self.champion) if self.has_champion else None,
         )
 
     def by_group(self, groups: Mapping[str, np.ndarray], enough: int) -> Iterator[GroupComparison]:

@@ -15,15 +15,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scipy.stats import norm
+import numpy as np
 
-from ml.intervals import CONFIDENCE, Estimate
+from ml.evaluation.calibration import CalibrationSummary
+from ml.evaluation.metrics import LOSSES
+from ml.evaluation.shuffled import above_chance
+from ml.intervals import Estimate
 from ml.promotion.comparison import COMPARED, Challenge
 from ml.study.modelling import Promotion
-
-#: Area under the ROC curve of a model that knows nothing, and how far above it shuffled labels
-#: must be to speak of a leak: small deviations are the luck of one shuffle.
-CHANCE, CHANCE_MARGIN = 0.5, 0.05
 
 
 @dataclass(frozen=True)
@@ -118,10 +117,40 @@ def judge(evidence: Evidence, person: Person, rules: Promotion) -> tuple[Conditi
         _metrics(evidence.challenge, rules),
         _calibration(evidence.challenge, rules),
         _subgroups(evidence.challenge, rules),
-        _leakage(evidence, person),
+        _leakage(
+            evidence.guards,
+            evidence.champion_guards,
+            person.approver if person.accepts_suspects else None,
+        ),
         _shuffled_labels(evidence.permuted),
         _drift(evidence),
         *judge_person(person),
+    )
+
+
+def judge_training(
+    result: Mapping[str, Any], guards: Mapping[str, Any], rules: Promotion
+) -> tuple[Condition, ...]:
+    """The conditions that a training meets or fails by itself, before there is a candidate.
+
+    Parameters
+    ----------
+    result
+        What ``oncoframe train --json`` printed.
+    guards
+        Section ``guards`` of the sidecar of its frame.
+    rules
+        Section ``promotion`` of the study.
+    """
+    missed = [row["name"] for row in result["rivals"] if not row["is_beaten"]]
+    by = result["best_by"].replace("_", " ")
+    said = f"Not shown to beat {', '.join(missed)}" if missed else "Beats all simpler ways"
+    constant = next(row for row in result["rivals"] if row["kind"] == "constant")
+    return (
+        Condition("metrics", constant["is_beaten"], f"{said}, by {by}."),
+        judge_calibration(CalibrationSummary.read(result["best"]["calibration"]), rules),
+        _leakage(guards, {}, None),
+        _shuffled_labels(result["permuted"]),
     )
 
 
@@ -143,32 +172,59 @@ def _candidate(evidence: Evidence) -> Condition:
 
 
 def _metrics(challenge: Challenge, rules: Promotion) -> Condition:
-    rival = "the champion" if challenge.has_champion else "the most frequent class"
+    rival = "the champion" if challenge.has_champion else "the class shares"
     passed, said = True, []
     for name in COMPARED:
         apart = challenge.overall.difference[name]
-        # To know more than the most frequent class is what a first model is for.
-        must_win = not challenge.has_champion and name == "macro_f1"
+        worst, sign = (-apart.high, -1) if name in LOSSES else (apart.low, 1)
+        # To say more than the class shares is what a first model is for.
+        must_win = not challenge.has_champion and name == "log_loss"
         limit = 0.0 if must_win else -rules.margin
-        holds = apart.low > limit if must_win else apart.low >= limit
+        holds = worst > limit if must_win else worst >= limit
         passed = passed and holds
-        need = f"needs {'above' if must_win else 'at least'} {limit:+.3f}"
+        side = {(1, True): "above", (1, False): "at least",
+                (-1, True): "below", (-1, False): "at most"}[sign, must_win]  # fmt: skip
+        need = f"needs {side} {sign * limit + 0.0:+.3f}"
         said.append(f"{name.replace('_', ' ')} {_interval(apart)} ({need})")
     sentence = (
-        f"Against {rival} on {challenge.overall.patients} patients, lower end of the interval: "
+        f"Against {rival} on {challenge.overall.patients} patients, worse end of the interval: "
         f"{'; '.join(said)}."
     )
     return Condition("metrics", passed, sentence)
 
 
 def _calibration(challenge: Challenge, rules: Promotion) -> Condition:
-    own, other = challenge.overall.ece_challenger, challenge.overall.ece_champion
-    passed = own <= rules.max_ece
-    sentence = f"Calibration error {own:.3f} (at most {rules.max_ece:.3f}"
+    own, other = challenge.overall.calibration_challenger, challenge.overall.calibration_champion
+    passed = own.ece <= rules.max_ece
+    sentence = f"Calibration error {own.ece:.3f} (at most {rules.max_ece:.3f}"
     if other is not None:
-        passed = passed and own <= other + rules.ece_margin
-        sentence += f"; the champion's is {other:.3f}, at most {rules.ece_margin:.3f} more"
-    return Condition("calibration", passed, f"{sentence}).")
+        passed = passed and own.ece <= other.ece + rules.ece_margin
+        sentence += f"; the champion's is {other.ece:.3f}, at most {rules.ece_margin:.3f} more"
+    found = judge_calibration(own, rules)
+    return Condition("calibration", passed and found.passed, f"{sentence}). {found.sentence}")
+
+
+def judge_calibration(found: CalibrationSummary, rules: Promotion) -> Condition:
+    """Whether calibration in the large and slope are near 0 and 1, or cannot be told from them.
+
+    What is not known does not pass.
+    """
+    passed, said = True, []
+    for name, of, ideal, margin in (
+        (f"calibration in the large of {found.of}", found.in_the_large, 0.0,
+         rules.in_the_large_margin),
+        ("slope", found.slope, 1.0, rules.slope_margin),
+    ):  # fmt: skip
+        # NaN is neither near nor within.
+        near = abs(of.value - ideal) <= margin
+        passed = passed and (near or of.low <= ideal <= of.high)
+        known = f"{of.value:+.2f} [{of.low:+.2f}, {of.high:+.2f}]" if np.isfinite(of.value) else (
+            "not known"
+        )  # fmt: skip
+        said.append(f"{name} {known} (ideal {ideal:g}, at most {margin:g} off)")
+    because = f": {found.reason}" if found.reason else ""
+    sentence = "; ".join(said)
+    return Condition("calibration", passed, f"{sentence[0].upper()}{sentence[1:]}{because}.")
 
 
 def _subgroups(challenge: Challenge, rules: Promotion) -> Condition:
@@ -185,20 +241,22 @@ def _subgroups(challenge: Challenge, rules: Promotion) -> Condition:
     )
 
 
-def _leakage(evidence: Evidence, person: Person) -> Condition:
-    if "verdict" not in evidence.guards:
+def _leakage(
+    guards: Mapping[str, Any], champion_guards: Mapping[str, Any], accepted_by: str | None
+) -> Condition:
+    if "verdict" not in guards:
         return Condition("leakage", False, "The guards did not look at the candidate's frame.")
-    before = {row["column"] for row in evidence.champion_guards.get("suspected_leakage", [])}
+    before = {row["column"] for row in champion_guards.get("suspected_leakage", [])}
     new = [
         f"{row['column']} tells {row['label']} (AUC {row['auc']:.3f})"
-        for row in evidence.guards.get("suspected_leakage", [])
+        for row in guards.get("suspected_leakage", [])
         if row["column"] not in before
     ]
     if not new:
         return Condition("leakage", True, "No column is newly suspected to leak the label.")
     listed = f"suspected to leak the label: {'; '.join(new)}"
-    if person.accepts_suspects:
-        return Condition("leakage", True, f"Accepted by {person.approver}, though {listed}.")
+    if accepted_by is not None:
+        return Condition("leakage", True, f"Accepted by {accepted_by}, though {listed}.")
     return Condition(
         "leakage", False,
         f"Columns are {listed}. If each defines its class, say so: --accept-suspects.",
@@ -206,19 +264,17 @@ def _leakage(evidence: Evidence, person: Person) -> Condition:
 
 
 def _shuffled_labels(permuted: Sequence[Mapping[str, Any]]) -> Condition:
-    """Of many shuffles some are above chance by luck; the interval is widened for their number."""
     name = "shuffled_labels"
     if not permuted:
         return Condition(name, False, "The labels were never shuffled (permuted_labels is 0).")
-    tail = (1 - CONFIDENCE) / 2
-    wider = float(norm.isf(tail / len(permuted)) / norm.isf(tail))
-    above = []
-    for row in permuted:
-        value, low, high = row["auroc"]
-        lowest = value - wider * (value - low)
-        # Turned so that NaN, which could not be measured, does not pass.
-        if not (value <= CHANCE + CHANCE_MARGIN or lowest <= CHANCE):
-            above.append(f"{row['modalities']} AUROC {value:.3f} [{low:.3f}, {high:.3f}]")
+    found = above_chance([row["auroc"] for row in permuted])
+    if None in found:
+        return Condition(name, False, "A shuffle of the labels could not be measured.")
+    above = [
+        f"{row['modalities']} AUROC {_plain(row['auroc'])}"
+        for row, is_above in zip(permuted, found, strict=True)
+        if is_above
+    ]
     if above:
         return Condition(name, False, f"Shuffled labels are told above chance: {'; '.join(above)}.")
     return Condition(name, True, f"None of {len(permuted)} shuffles is told above chance.")
@@ -253,3 +309,8 @@ def _approver(person: Person) -> Condition:
 
 def _interval(estimate: Estimate) -> str:
     return f"{estimate.value:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]"
+
+
+def _plain(found: Sequence[float]) -> str:
+    value, low, high = found
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"

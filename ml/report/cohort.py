@@ -218,10 +218,20 @@ def subgroup_section(training: StoredTraining, model: StoredModel) -> Section:
     blocks: list[Block] = [
         Table(
             "Results by group",
-            ("Grouping", "Group", "Patients", "Accuracy", "Less that of all others", "Coverage"),
+            (
+                "Grouping",
+                "Group",
+                "Patients",
+                "Most frequent class",
+                "Accuracy",
+                "Less that of all others",
+                "Coverage",
+            ),
             tuple(_result_row(row) for row in table.iter_rows(named=True)),
             words=2,
-            note=f"95 % intervals. Groups with fewer than {floor} patients have no number. Many "
+            note="Most frequent class: the share of the group that is of the most frequent class "
+            "of all, which is the accuracy of always naming it. "
+            f"95 % intervals. Groups with fewer than {floor} patients have no number. Many "
             "groups are looked at: one interval that leaves out zero is no proof by itself.",
         )
     ]
@@ -231,7 +241,11 @@ def subgroup_section(training: StoredTraining, model: StoredModel) -> Section:
 
 
 def _result_row(row: Mapping[str, Any]) -> tuple[str, ...]:
-    names = (str(row["grouping"]), str(row["group"]), whole(row["patients"]))
+    share = row.get("majority_share")
+    names = (
+        str(row["grouping"]), str(row["group"]), whole(row["patients"]),
+        NONE if share is None else percent(share, 1),
+    )  # fmt: skip
     if row["too_few"]:
         return (*names, "too few", "too few", "too few")
     return (*names, _cell(row, "accuracy"), _cell(row, "difference", sign=True),

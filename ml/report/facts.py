@@ -21,7 +21,9 @@ from oncoframe.columns import Column
 METRIC_NAMES = {
     "concordance": "concordance index",
     "concordance_ipcw": "concordance (IPCW)",
-    "brier": "integrated Brier score",
+    "log_loss": "log loss",
+    "brier": "Brier score",
+    "auroc": "AUROC",
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
     "macro_f1": "macro F1",
@@ -31,8 +33,6 @@ METRIC_NAMES = {
     "precision": "precision",
     "recall": "recall",
     "f1": "F1",
-    "auroc": "AUROC",
-    "log_loss": "log loss",
 }
 #: Metric that decided before studies declared one.
 _DECIDED = "macro_f1"
@@ -48,9 +48,17 @@ _TESTED = {
 }
 _SAMPLERS = {
     "none": "no correction for class imbalance",
-    "class_weights": "weights by class size (power {power:g})",
-    "adasyn": "ADASYN within the training fold",
-    "loras": "LoRAS within the training fold",
+    "class_weights": "weights by class size (power {power:g}), taken back from the probabilities",
+    "adasyn": "ADASYN within the training fold, taken back from the probabilities",
+    "loras": "LoRAS within the training fold, taken back from the probabilities",
+}
+#: What was chosen to recalibrate with, in words.
+CALIBRATORS = {
+    "none": "none; no calibrator was better out of fold",
+    "temperature": "temperature scaling",
+    "platt": "logistic recalibration (Platt; temperature with an intercept per class)",
+    "vector": "a slope and an intercept per class (beta calibration; vector scaling)",
+    "isotonic": "isotonic regression",
 }
 
 
@@ -99,6 +107,9 @@ def facts(
         "performed": _performed(frame),
         "guards": _guards(frame),
         "metrics": _metrics(row),
+        "best_by": METRIC_NAMES[result["best_by"]] if "best_by" in result else None,
+        "baselines": _baselines(result),
+        "verdict": _verdict(result),
         "comparison": ", ".join(dict.fromkeys(r["recipe"] for r in result["recipes"])),
         "permuted": _permuted(training),
         **_of_plan(training),
@@ -123,6 +134,36 @@ def best_by(result: Mapping[str, Any]) -> str | None:
     if "concordance" in result["best"]:
         return None
     return str(result.get("best_by", _DECIDED))
+
+
+def _baselines(result: Mapping[str, Any]) -> str | None:
+    """What always saying the same would reach."""
+    constant = result.get("constant")
+    if constant is None:
+        return None
+    said = ", ".join(
+        f"{METRIC_NAMES[name]} {interval(estimate_of(constant, name))}"
+        for name in ("accuracy", "log_loss", "brier")
+    )
+    return f"always {result['majority']}, with the class shares as probabilities: {said}"
+
+
+def _verdict(result: Mapping[str, Any]) -> str | None:
+    """What the best model is shown to beat, and what not."""
+    rivals = result.get("rivals")
+    if not rivals:
+        return None
+    beaten, others = (
+        [row["name"] for row in rivals if row["is_beaten"] is wanted] for wanted in (True, False)
+    )
+    said = [f"beats {', '.join(beaten)}"] if beaten else []
+    said += [f"is not shown to beat {', '.join(others)}"] if others else []
+    return f"{', but '.join(said)} (by {METRIC_NAMES[result['best_by']]})"
+
+
+def estimate_of(row: Mapping[str, Any], metric: str) -> list[float | None] | None:
+    """Value, low and high end of a metric of a result row."""
+    return [row[metric], *row[f"{metric}_ci"]] if f"{metric}_ci" in row else None
 
 
 def _recipe(recipe: Recipe) -> str:
@@ -228,13 +269,15 @@ def _of_model(model: StoredModel) -> dict[str, str | None]:
     coverage = read_json(model.folder, "coverage.json")
     trials = read_table(model.folder, "trials.parquet")
     found: dict[str, str | None] = {}
-    if calibration is not None:
+    if calibration is not None and "calibrator" in calibration:
         after = calibration["after"]
         found["calibration"] = (
-            f"slope {interval(after['slope'], 2)}, intercept {interval(after['intercept'], 2)}, "
+            f"in the large ({after['of']}) {interval(after['in_the_large'], 2)}, "
+            f"observed over expected {interval(after['observed_expected'], 2)}, "
+            f"slope {interval(after['slope'], 2)}, "
             f"expected calibration error {interval(after['ece'])}"
         )
-        found["recalibration"] = f"temperature scaling, power {calibration['power']:.2f}"
+        found["recalibration"] = CALIBRATORS[calibration["calibrator"]["kind"]]
     if coverage is not None:
         found["coverage"] = (
             f"{percent(coverage['asked'])} asked, {interval(coverage['overall'])} observed"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ml.evaluation.shuffled import CHANCE_MARGIN
 from ml.figures.classes import (
     class_count_figure,
     grouped,
@@ -18,6 +19,7 @@ from ml.figures.classes import (
     similarity_order,
 )
 from ml.figures.performance import reliability_figure
+from ml.promotion.criteria import judge_training
 from ml.report.blocks import (
     NONE,
     Block,
@@ -26,17 +28,23 @@ from ml.report.blocks import (
     Table,
     Text,
     interval,
+    number,
     percent,
     picture,
     signed,
     stored_picture,
     whole,
 )
-from ml.report.facts import METRIC_NAMES
+from ml.report.facts import CALIBRATORS, METRIC_NAMES, estimate_of, row_of
 from ml.training.stored import StoredModel, StoredTraining, read_json, read_table
 
 #: Metrics of the paired differences; the others are in the registry.
-_COMPARED = {"concordance": "Concordance index", "accuracy": "Accuracy", "macro_f1": "Macro F1"}
+_COMPARED = {
+    "concordance": "Concordance index",
+    "log_loss": "Log loss",
+    "accuracy": "Accuracy",
+    "macro_f1": "Macro F1",
+}
 _CLASS_METRICS = ("precision", "recall", "f1", "auroc")
 
 
@@ -45,25 +53,37 @@ def results_section(training: StoredTraining, model: StoredModel) -> Section:
     result = training.result
     rows = result["recipes"]
     shown = [key for key in METRIC_NAMES if any(f"{key}_ci" in row for row in rows)]
+    # Of all classes the mean recall is the balanced accuracy.
+    shown = [key for key in shown if key != "macro_recall"]
     first, rest = shown[:4], shown[4:]
-    blocks: list[Block] = [_model_table("Models, 95 % intervals", rows, first, model)]
+    blocks: list[Block] = [
+        _model_table("Models, 95 % intervals", [*_constant(result), *rows], first, model)
+    ]
     if rest:
         blocks.append(_model_table("Models, other measures", rows, rest, model))
-    blocks += [_majority(result), *_modalities(training.folder, rows)]
+    blocks += [*_rivals(result), *_modalities(training.folder, rows)]
     if (differences := _differences(training, model)) is not None:
         blocks.append(differences)
-    blocks += _above_baseline(result)
+    blocks += _complete_cases(training, model)
     permuted = training.permuted
     if permuted:
         blocks.append(_permuted_table(permuted))
-        if not all(row["at_chance"] for row in permuted):
+        if any(row["at_chance"] is False for row in permuted):
             blocks.append(
-                Text("A model of shuffled labels is not at chance: something leaks, or the "
-                     "interval missed by chance (1 in 20).", "warning")
-            )  # fmt: skip
+                Text("A model of shuffled labels is above chance: something leaks.", "warning")
+            )
+        if any(row["at_chance"] is None for row in permuted):
+            blocks.append(Text("A shuffle of the labels could not be measured.", "warning"))
     else:
         blocks.append(Text("No model was trained on shuffled labels.", "warning"))
     return Section("results", "Results", tuple(blocks))
+
+
+def _constant(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The class shares as a row of the result table."""
+    if "constant" not in result:
+        return []
+    return [{"recipe": "class shares", "modalities": NONE, "features": 0, **result["constant"]}]
 
 
 def _model_table(
@@ -79,7 +99,7 @@ def _model_table(
         ("Recipe", "Modality set", "Columns", *(_head(METRIC_NAMES[name]) for name in metrics)),
         tuple(
             (row["recipe"], row["modalities"], whole(row["features"]),
-             *(interval(_estimate(row, name)) for name in metrics))
+             *(interval(estimate_of(row, name)) for name in metrics))
             for row in rows
         ),
         words=2,
@@ -93,16 +113,98 @@ def _head(name: str) -> str:
     return name[0].upper() + name[1:]
 
 
-def _estimate(row: Mapping[str, Any], metric: str) -> list[float | None] | None:
-    return [row[metric], *row[f"{metric}_ci"]] if f"{metric}_ci" in row else None
+def _against(
+    differences: pl.DataFrame, model: StoredModel
+) -> dict[str, dict[str, list[float | None]]]:
+    """Other model -> metric -> what the model is above it."""
+    found: dict[str, dict[str, list[float | None]]] = {}
+    for one, other, metric, value, low, high in differences.iter_rows():
+        if model.name == one:
+            found.setdefault(other, {})[metric] = [value, low, high]
+        elif model.name == other:
+            found.setdefault(one, {})[metric] = [-value, -high, -low]
+    return found
 
 
-def _majority(result: Mapping[str, Any]) -> Text:
-    share = result.get("majority_share")
-    if share is None:
-        return Text("")
-    return Text(f"Always naming the most frequent class would be right for {percent(share, 1)} "
-                "of the patients.")  # fmt: skip
+def _rivals(result: Mapping[str, Any]) -> list[Block]:
+    """What the best model was chosen by, and what it is shown to beat."""
+    rivals = result.get("rivals")
+    if not rivals:
+        return []
+    by = METRIC_NAMES[result["best_by"]]
+    constant, share = result["constant"], percent(result["majority_share"], 1)
+    table = Table(
+        f"Against simpler ways, by {by}, paired differences",
+        ("Rival", "Its " + by, "Best model less rival", "Beaten"),
+        tuple(
+            (row["name"], interval(row["value"]), signed(row["difference"]),
+             "yes" if row["is_beaten"] else "no")
+            for row in rivals
+        ),
+        note=f"Best is the model with the best {by}, as the study declares. Always naming "
+        f"{result['majority']} would be right for {share} of the patients; the class shares as "
+        f"probabilities have a log loss of {interval(estimate_of(constant, 'log_loss'))} and a "
+        f"Brier score of {interval(estimate_of(constant, 'brier'))}.",
+    )  # fmt: skip
+    missed = [row["name"] for row in rivals if not row["is_beaten"]]
+    if not missed:
+        return [table]
+    said = f"The best model is not shown to beat {', '.join(missed)}."
+    return [table, Text(said, "warning")]
+
+
+def verdict_section(training: StoredTraining, frame: Mapping[str, Any]) -> Section | None:
+    """What the gate asks of a model by itself, and what this one answers; None of other models."""
+    if "rivals" not in training.result:
+        return None
+    found = judge_training(training.result, frame.get("guards") or {}, training.study.promotion)
+    failed = [condition.name.replace("_", " ") for condition in found if not condition.passed]
+    said = (
+        f"The gate would refuse the best model: {', '.join(failed)}."
+        if failed
+        else "Nothing in the training stands against the best model."
+    )
+    table = Table(
+        "Conditions of the gate that a training meets or fails by itself",
+        ("Condition", "Holds", "What was found"),
+        tuple((c.name.replace("_", " "), "yes" if c.passed else "no", c.sentence) for c in found),
+        words=3,
+        note="Champion, subgroups, drift and approver are asked for when somebody promotes it.",
+    )
+    return Section("verdict", "Verdict of the gate", (Text(said, "warning" if failed else "plain"),
+                                                      table))  # fmt: skip
+
+
+def _complete_cases(training: StoredTraining, model: StoredModel) -> list[Block]:
+    """All models again, on the patients who had every assay."""
+    result = training.result
+    found = result.get("complete_cases")
+    if found is None or found["patients"] == row_of(result, model)["patients"]:
+        return []
+    if found["reason"]:
+        return [Text(f"Patients with every assay: {found['reason']}.")]
+    asked = ("concordance", "log_loss", "auroc", "accuracy")
+    shown = [name for name in asked if f"{name}_ci" in found["recipes"][0]]
+    by = result.get("best_by", "concordance")
+    apart = {
+        other: row[by] for other, row in _against(training.complete_differences, model).items()
+    }
+    return [
+        Table(
+            f"The same models on the {found['patients']} patients who had every assay",
+            ("Recipe", "Modality set", *(_head(METRIC_NAMES[name]) for name in shown),
+             f"Best model less this, {METRIC_NAMES[by]}"),
+            tuple(
+                (row["recipe"], row["modalities"],
+                 *(interval(estimate_of(row, name)) for name in shown),
+                 signed(apart.get(f"{row['recipe']} on {row['modalities']}")))
+                for row in found["recipes"]
+            ),
+            words=2,
+            note="Above, a missing assay counts as missing, and everybody takes part. Here every "
+            f"row is of the patients who had {', '.join(found['assays'])}.",
+        )
+    ]  # fmt: skip
 
 
 def _modalities(folder: Path, rows: list[dict[str, Any]]) -> list[Block]:
@@ -123,12 +225,7 @@ def _modalities(folder: Path, rows: list[dict[str, Any]]) -> list[Block]:
 
 def _differences(training: StoredTraining, model: StoredModel) -> Table | None:
     """What the model of the page is above every other one."""
-    found: dict[str, dict[str, list[float | None]]] = {}
-    for one, other, metric, value, low, high in training.differences.iter_rows():
-        if model.name == one:
-            found.setdefault(other, {})[metric] = [value, low, high]
-        elif model.name == other:
-            found.setdefault(one, {})[metric] = [-value, -high, -low]
+    found = _against(training.differences, model)
     metrics = [m for m in _COMPARED if any(m in row for row in found.values())]
     if not found:
         return None
@@ -140,23 +237,7 @@ def _differences(training: StoredTraining, model: StoredModel) -> Table | None:
     )
 
 
-def _above_baseline(result: Mapping[str, Any]) -> list[Block]:
-    above = result.get("above_baseline") or {}
-    if not above.get("baseline"):
-        return []
-    metric = next((m for m in _COMPARED if m in above), None)
-    if metric is None:
-        return []
-    estimate = above[metric]
-    is_above = estimate[1] is not None and estimate[1] > 0
-    said = "is above" if is_above else "is not shown to be above"
-    return [
-        Text(
-            f"The best model {said} the best plain baseline ({above['baseline']}): "
-            f"{METRIC_NAMES[metric]} {signed(estimate)}.",
-            "plain" if is_above else "warning",
-        )
-    ]
+_AT_CHANCE = {True: "yes", False: "no", None: "not measured"}
 
 
 def _permuted_table(permuted: list[dict[str, Any]]) -> Table:
@@ -165,13 +246,14 @@ def _permuted_table(permuted: list[dict[str, Any]]) -> Table:
         "Check: the same evaluation on shuffled labels",
         ("Modality set", "At chance", *(_head(METRIC_NAMES[m]) for m in shown)),
         tuple(
-            (row["modalities"], "yes" if row["at_chance"] else "no",
+            (row["modalities"], _AT_CHANCE[row["at_chance"]],
              *(interval(row[m]) for m in shown))
             for row in permuted
         ),
         words=2,
-        note="With labels of other patients there is nothing to find; AUROCs or concordances "
-        "whose intervals leave out 0.5 would show a leak, if it is more than one row in ten.",
+        note="With labels of other patients there is nothing to find. A row more than "
+        f"{CHANCE_MARGIN:g} above 0.5 whose interval, widened for {len(permuted)} rows, leaves out "
+        "0.5 would show a leak.",
     )  # fmt: skip
 
 
@@ -259,31 +341,50 @@ def _class_cell(row: Mapping[str, Any], metric: str) -> str:
 def calibration_section(model: StoredModel) -> Section:
     """Slope, intercept, calibration error and reliability curve, before and after."""
     found = read_json(model.folder, "calibration.json")
-    if found is None:
-        text = Text("Calibration was not measured for this model.", "warning")
+    if found is None or "classes" not in found["after"]:
+        text = Text("Calibration was not measured for this model, or by an older version only.",
+                    "warning")  # fmt: skip
         return Section("calibration", "Calibration", (text,))
     named = {"as the model gives them": found["before"], "recalibrated": found["after"]}
+    after = found["after"]
+    because = f" {after['reason']}." if after["reason"] else ""
     table = Table(
-        "Calibration of the probabilities, 95 % intervals",
-        ("Probabilities", "Slope", "Intercept", "Expected calibration error"),
+        f"Calibration of the probabilities, 95 % intervals; in the large of {after['of']}",
+        ("Probabilities", "In the large", "Observed / expected", "Slope",
+         "Expected calibration error"),
         tuple(
-            (name, interval(c["slope"], 2), interval(c["intercept"], 2), interval(c["ece"]))
+            (name, interval(c["in_the_large"], 2), interval(c["observed_expected"], 2),
+             interval(c["slope"], 2), interval(c["ece"]))
             for name, c in named.items()
         ),
-        note="Ideal: slope 1, intercept 0, error 0. A slope below 1 is overconfidence. The error "
-        "is above 0 by chance also for a calibrated model.",
-    )
+        note="Ideal: in the large 0, observed over expected 1, slope 1, error 0. In the large "
+        "below 0: too much was predicted. A slope below 1 is overconfidence. The error is above 0 "
+        "by chance also for a calibrated model." + because,
+    )  # fmt: skip
+    by_class = Table(
+        "Calibration class by class, each against all others",
+        ("Class", "Patients", "Expected", "In the large", "Observed / expected", "Slope"),
+        tuple(
+            (c["class"], whole(c["events"]), number(c["expected"], 1),
+             interval(c["in_the_large"], 2), interval(c["observed_expected"], 2),
+             interval(c["slope"], 2) if c["slope"][0] is not None else c["reason"] or NONE)
+            for c in after["classes"]
+        ),
+    )  # fmt: skip
     curve = picture(
         reliability_figure({name: c["reliability"] for name, c in named.items()}),
         alt="Reliability curve: share of correct predictions against the mean probability of the "
         "predicted class, in groups of equally many patients, before and after recalibration.",
         caption="Reliability of the predicted class, in groups of equally many patients.",
     )
-    power = Text(
-        f"Recalibrated by temperature scaling; the stored model uses the power "
-        f"{found['power']:.2f}. In cross-validation it was fitted on training patients only."
+    said = CALIBRATORS[found["calibrator"]["kind"]]
+    if not found["is_calibrated"]:
+        said = "none; what the folds chose made the log loss worse out of fold"
+    chosen = Text(
+        f"Recalibration of the stored model: {said}. In cross-validation it was chosen and fitted "
+        "on training patients only, after the class weights were taken back."
     )
-    return Section("calibration", "Calibration", (table, curve, power))
+    return Section("calibration", "Calibration", (table, by_class, curve, chosen))
 
 
 def conformal_section(training: StoredTraining, model: StoredModel) -> Section:

@@ -26,6 +26,7 @@ from ml.report.performance import (
     classes_section,
     conformal_section,
     results_section,
+    verdict_section,
 )
 from ml.report.reasons import reasons_section, shape_section
 from ml.report.survival import survival_section
@@ -105,6 +106,7 @@ def study_page(
                     training, frame, known, dictionary, None if sites is None else sites["site"]
                 ),
                 results_section(training, model),
+                None if gate else verdict_section(training, frame),
                 classes_section(training, model),
                 binary_section(training, model),
                 survival_section(training, model),

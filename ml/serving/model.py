@@ -1,6 +1,6 @@
 """A model as it is stored and asked: probabilities, prediction set, abstention, reasons.
 
-    fitted recipe, temperature, thresholds -> ServedModel -> folder -> load_served -> predict
+    fitted recipe, calibrator, thresholds -> ServedModel -> folder -> load_served -> predict
 
 Stored with skops, which loads no code from a file, and JSON. Nothing here knows the registry; it
 loads this folder through :func:`_load_pyfunc`.
@@ -18,7 +18,7 @@ import pandas as pd
 import skops.io
 from sklearn.base import BaseEstimator
 
-from ml.evaluation.calibration import Temperature
+from ml.evaluation.calibrators import Calibrator, read_calibrator
 from ml.evaluation.conformal import ClassThresholds, answered
 from ml.explain.shapley import Reason, is_explainable, reasons
 from ml.frames.design_matrix import bag_matrix, design_matrix
@@ -39,7 +39,7 @@ TRUSTED_TYPES = (
     "sklearn.utils._bunch.Bunch",
     "xgboost.core.Booster",
     "xgboost.sklearn.XGBClassifier",
-    "ml.evaluation.calibration.Temperature",
+    "ml.evaluation.calibrators.Scaling",
     "ml.pipelines.encoding.Blocks",
     "ml.pipelines.encoding.is_category",
     "ml.pipelines.encoding.is_expression",
@@ -72,7 +72,7 @@ class ServedModel:
         Sorted.
     inputs
         Columns that it takes, in order, and what it does with others.
-    temperature, thresholds
+    calibrator, thresholds
         Learned from out-of-fold predictions of the patients; None without calibration.
     conformal
         When it answers.
@@ -81,7 +81,7 @@ class ServedModel:
     model: BaseEstimator
     classes: np.ndarray
     inputs: Inputs
-    temperature: Temperature
+    calibrator: Calibrator
     thresholds: ClassThresholds | None
     conformal: Conformal
 
@@ -108,7 +108,7 @@ class ServedModel:
     def probabilities(self, features: pd.DataFrame) -> np.ndarray:
         """(n, k) calibrated probabilities of columns of the model."""
         said = aligned_probabilities(self.model, features, self.classes)
-        return self.temperature.apply(said)
+        return self.calibrator.apply(said)
 
     def sets(self, probabilities: np.ndarray) -> np.ndarray:
         """(n, k) mask of the classes in the prediction set; without thresholds the best one."""
@@ -185,7 +185,7 @@ class ServedModel:
         about = {
             "classes": self.classes.tolist(),
             "inputs": self.inputs.as_json(),
-            "power": self.temperature.power,
+            "calibrator": self.calibrator.as_dict(),
             "thresholds": self.thresholds.smallest if self.thresholds else None,
             "conformal": self.conformal.model_dump(),
         }
@@ -198,18 +198,24 @@ def load_served(folder: Path) -> ServedModel:
     Raises
     ------
     StudyError
-        If the file holds a type that is not trusted.
+        If the file holds a type that is not trusted, or an older version wrote it.
     """
+    about = json.loads((folder / _ABOUT).read_text("utf-8"))
+    if not {"inputs", "calibrator"} <= set(about):
+        raise StudyError(
+            "the model was stored in the form of an older version",
+            where=str(folder),
+            hint="Train again: oncoframe train STUDY.",
+        )
     unknown = _untrusted(folder / _MODEL)
     if unknown:
         raise StudyError("the model file holds foreign types", got=", ".join(unknown))
-    about = json.loads((folder / _ABOUT).read_text("utf-8"))
     smallest = about["thresholds"]
     return ServedModel(
         model=skops.io.load(folder / _MODEL, trusted=list(TRUSTED_TYPES)),
         classes=np.array(about["classes"], dtype=object),
         inputs=Inputs.from_json(about["inputs"]),
-        temperature=Temperature(about["power"]),
+        calibrator=read_calibrator(about["calibrator"]),
         thresholds=None if smallest is None else ClassThresholds(tuple(smallest)),
         conformal=Conformal.model_validate(about["conformal"]),
     )

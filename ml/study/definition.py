@@ -192,6 +192,10 @@ class Study(Declaration):
         Name of the set -> modalities a model of it sees; one row of the result table each.
     recipes
         Ways to a model; each is trained on every modality set.
+    best_by
+        Metric that decides which model is best, and is reported with it; a model of times is best
+        by its concordance. The log loss asks for honest probabilities, and so for all that the
+        other metrics are made of.
     permuted_labels
         Times that the labels are shuffled and the first recipe is trained on them, as a check that
         the whole evaluation finds nothing where nothing is.
@@ -211,6 +215,9 @@ class Study(Declaration):
     modality_sets: Annotated[dict[Identifier, tuple[str, ...]], Field(min_length=1)]
     recipes: Annotated[tuple[Recipe, ...], Field(min_length=1)]
     cross_validation: CrossValidation
+    best_by: Literal["log_loss", "brier", "auroc", "accuracy", "balanced_accuracy", "macro_f1"] = (
+        "log_loss"
+    )
     permuted_labels: NonNegativeInt = 1
     calibration: Calibration | None = Calibration()
     conformal: Conformal = Conformal()

@@ -126,7 +126,8 @@ class Recipe(Declaration):
         ``stacking``: a model of out-of-fold predictions of a model per modality.
     sampler
         What is done about rare classes in the training fold: nothing, weights
-        (``n ** -class_weight_power`` per patient), or new patients by ADASYN or LoRAS.
+        (``n ** -class_weight_power`` per patient), or new patients by ADASYN or LoRAS. Answers are
+        corrected for it.
     class_weight_power
         From 0, no weighting, to 1, one total weight for all classes.
     select
@@ -187,13 +188,13 @@ class Recipe(Declaration):
 
 
 class Calibration(Declaration):
-    """Probabilities that can be taken at their word, by temperature scaling.
+    """Probabilities that can be taken at their word; see :mod:`ml.evaluation.calibrators`.
 
     Parameters
     ----------
     inner_folds
-        Folds within each training fold; the calibration and the prediction sets of a fold are
-        fitted on the out-of-fold predictions that they give, never on tested patients.
+        Folds within each training fold; the calibrator and the prediction sets of a fold are chosen
+        and fitted on the out-of-fold predictions that they give, never on tested patients.
     """
 
     inner_folds: Annotated[int, Field(ge=2)] = 3
@@ -229,6 +230,9 @@ class Promotion(Declaration):
     margin
         Of accuracy and macro F1: the paired 95 % interval of the difference must stay above minus
         this. Few patients give wide intervals, and so need a wide margin or a better model.
+    in_the_large_margin, slope_margin
+        How far from 0 calibration in the large (log-odds), and how far from 1 the slope may be;
+        further is refused if the interval leaves out the ideal, too.
     max_ece
         Largest calibration error of a model that is released.
     ece_margin
@@ -239,6 +243,8 @@ class Promotion(Declaration):
     """
 
     margin: Share = 0.03
+    in_the_large_margin: Annotated[float, Field(gt=0)] = 0.2
+    slope_margin: Annotated[float, Field(gt=0)] = 0.2
     max_ece: Share = 0.15
     ece_margin: Share = 0.05
     subgroup_margin: Share = 0.05

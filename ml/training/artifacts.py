@@ -7,7 +7,8 @@ Tables are Parquet or CSV, single numbers JSON. Every file says the same on each
 Files of a training
     ``study.json``, ``result.json``: the study, and what ``oncoframe train --json`` prints;
     ``folds.csv``: test fold of every patient; ``differences.parquet``: models against each other,
-    paired; ``bias.parquet``: the data by group; ``components.json``, ``loadings.parquet``,
+    paired, ``differences_complete.parquet``: the same of the patients with every assay;
+    ``bias.parquet``: the data by group; ``components.json``, ``loadings.parquet``,
     ``scores.parquet``: principal components; ``neighbours.parquet``: nearest patients;
     ``similarity.json``: links between classes; ``environment.json``: versions of all packages.
 Files of a model
@@ -19,6 +20,7 @@ Files of a model
 import json
 import platform
 import sys
+from collections.abc import Sequence
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ import polars as pl
 
 from ml.evaluation.metrics import CLASS_METRICS, METRICS, Evaluation
 from ml.training.procedure import JUDGED_REPEAT
-from ml.training.results import Judged, ModelResult, TrainingResult
+from ml.training.results import Difference, Judged, ModelResult, TrainingResult
 from ml.training.survival import SurvivalResult
 
 
@@ -38,16 +40,10 @@ def write_training(result: TrainingResult, folder: Path) -> None:
     _write(folder / "result.json", result.as_dict())
     _write(folder / "environment.json", environment())
     result.folds.table().write_csv(folder / "folds.csv")
-    rows = [
-        {"one": row.one, "other": row.other, "metric": name, **_interval(row.metrics[name])}
-        for row in result.differences()
-        for name in METRICS
-    ]
-    schema = {
-        **dict.fromkeys(["one", "other", "metric"], pl.String),
-        **dict.fromkeys(["difference", "low", "high"], pl.Float64),
-    }
-    pl.DataFrame(rows, schema=schema).write_parquet(folder / "differences.parquet")
+    differences_table(result.differences()).write_parquet(folder / "differences.parquet")
+    if result.complete.evaluations:
+        table = differences_table(result.complete_differences())
+        table.write_parquet(folder / "differences_complete.parquet")
     result.bias.write_parquet(folder / "bias.parquet")
     components = result.components
     ratio = components.variance_ratio
@@ -108,6 +104,20 @@ def environment() -> dict[str, Any]:
     }
 
 
+def differences_table(differences: Sequence[Difference]) -> pl.DataFrame:
+    """One row per pair of models and metric: ``difference``, ``low``, ``high``."""
+    rows = [
+        {"one": row.one, "other": row.other, "metric": name, **_interval(row.metrics[name])}
+        for row in differences
+        for name in METRICS
+    ]
+    schema = {
+        **dict.fromkeys(["one", "other", "metric"], pl.String),
+        **dict.fromkeys(["difference", "low", "high"], pl.Float64),
+    }
+    return pl.DataFrame(rows, schema=schema)
+
+
 def class_table(evaluation: Evaluation) -> pl.DataFrame:
     """One row per class: patients, then each metric with its interval."""
     rows = []
@@ -127,7 +137,8 @@ def class_table(evaluation: Evaluation) -> pl.DataFrame:
 def predictions(result: TrainingResult, model: ModelResult) -> pl.DataFrame:
     """Out-of-fold answers: one row per patient and repeat, one column per class.
 
-    In the first repeat also ``calibrated[<class>]`` and ``prediction_set``.
+    ``p[<class>]`` as the model gives it, ``calibrated[<class>]`` as it would be answered; in the
+    first repeat also ``prediction_set``.
     """
     names = [c.name for c in model.evaluation.classes]
     tables = []
@@ -141,24 +152,20 @@ def predictions(result: TrainingResult, model: ModelResult) -> pl.DataFrame:
                 **{f"p[{name}]": predicted[:, i] for i, name in enumerate(names)},
             }
         )
-        if repeat == JUDGED_REPEAT and model.judged is not None:
-            judged = model.judged
+        if model.judged is not None:
+            calibrated = model.judged.calibrated[repeat]
             table = table.with_columns(
-                pl.Series(
-                    "prediction_set",
-                    [
-                        [n for n, held in zip(names, row, strict=True) if held]
-                        for row in judged.sets
-                    ],
-                    dtype=pl.List(pl.String),
-                ),
-                *(
-                    pl.Series(f"calibrated[{name}]", judged.calibrated[:, i])
-                    for i, name in enumerate(names)
-                ),
+                pl.Series(f"calibrated[{name}]", calibrated[:, i]) for i, name in enumerate(names)
             )
+            if repeat == JUDGED_REPEAT:
+                table = table.with_columns(_sets(model.judged.sets, names))
         tables.append(table)
     return pl.concat(tables, how="diagonal").filter(pl.col("fold") >= 0)
+
+
+def _sets(sets: np.ndarray, names: Sequence[str]) -> pl.Series:
+    held = [[n for n, holds in zip(names, row, strict=True) if holds] for row in sets]
+    return pl.Series("prediction_set", held, dtype=pl.List(pl.String))
 
 
 def trials_table(model: ModelResult) -> pl.DataFrame:
@@ -176,13 +183,15 @@ def trials_table(model: ModelResult) -> pl.DataFrame:
 
 
 def _write_judged(model: ModelResult, judged: Judged, folder: Path) -> None:
-    thresholds = model.served.thresholds
+    thresholds, names = model.served.thresholds, [c.name for c in model.evaluation.classes]
     _write(
         folder / "calibration.json",
         {
-            "power": model.served.temperature.power,
-            "before": judged.before.as_dict(),
-            "after": judged.after.as_dict(),
+            "calibrator": judged.choice.calibrator.as_dict(),
+            "tried": dict(judged.choice.log_loss),
+            "is_calibrated": judged.is_calibrated,
+            "before": judged.before.as_dict(names),
+            "after": model.calibration.as_dict(names),
         },
     )
     _write(

@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ml.evaluation.calibration import Temperature, calibration
+from ml.evaluation.calibration import calibration
+from ml.evaluation.calibrators import Choice
 from ml.evaluation.conformal import coverage
-from ml.evaluation.metrics import evaluate
+from ml.evaluation.metrics import Evaluation, evaluate
 from ml.evaluation.subgroups import bias_table, groups_of, subgroup_table
 from ml.explain.components import nearest_patients, principal_components, similarity
 from ml.explain.shapley import Explanation, combine
@@ -32,7 +33,7 @@ from ml.smears.bags import refuse_shared_fields
 from ml.smears.places import Places
 from ml.study.definition import Study
 from ml.study.modelling import Recipe
-from ml.training.eligibility import check_frame, with_assays
+from ml.training.eligibility import check_frame, complete, too_few, with_assays
 from ml.training.folds import FoldDone, Folds, assign_folds, out_of_fold
 from ml.training.procedure import (
     JUDGED_REPEAT,
@@ -41,7 +42,15 @@ from ml.training.procedure import (
     learn_from_inner,
     predict_out_of_fold,
 )
-from ml.training.results import Found, Judged, ModelResult, Permuted, TrainingResult
+from ml.training.results import (
+    CompleteCases,
+    Found,
+    Judged,
+    ModelResult,
+    Permuted,
+    TrainingResult,
+)
+from ml.training.rivals import class_shares
 
 #: Called with (models fitted, models in all, what is being fitted).
 Progress = Callable[[int, int, str], None]
@@ -66,6 +75,21 @@ class _Trained:
     @property
     def seed(self) -> int:
         return self.study.cross_validation.seed
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self.frame.rows["label"].to_numpy()
+
+    def evaluation(self, answers: np.ndarray, inside: np.ndarray | None = None) -> Evaluation:
+        """Metrics of (repeats, n, k) answers for the tested patients, or some of them."""
+        tested = self.folds.tested if inside is None else self.folds.tested & inside
+        return evaluate(
+            self.labels[tested],
+            answers[:, tested],
+            self.folds.test_fold[:, tested],
+            seed=self.seed,
+            classes=np.unique(self.labels),
+        )
 
     def matrix(self, modality_set: str, recipe: Recipe | None = None) -> DesignMatrix:
         """What a recipe sees of the frame; all columns of the modalities unless told."""
@@ -152,6 +176,8 @@ def train(
         labels=labels,
         folds=folds,
         results=results,
+        constant=shared.evaluation(class_shares(labels, folds)),
+        complete=_complete_cases(shared, results),
         permuted=permuted,
         bias=bias_table(frame, shared.groups),
         components=components,
@@ -178,16 +204,12 @@ def _train_one(
         procedure, matrix, folds, workers=shared.workers, fold_done=model_done
     )
     tested = folds.tested
-    evaluation = evaluate(
-        matrix.labels[tested],
-        predictions.probabilities[:, tested],
-        folds.test_fold[:, tested],
-        seed=shared.seed,
-        classes=classes,
+    answers = predictions.answers
+    served, choice, example, final = _fit_on_all(
+        procedure, shared.frame, matrix, predictions, tested
     )
-    served, example, final = _fit_on_all(procedure, shared.frame, matrix, predictions, tested)
     model_done()
-    judged = _judge(shared, matrix, predictions)
+    judged = _judge(shared, matrix, predictions, choice)
     truth = np.searchsorted(classes, matrix.labels)
     held = judged.sets[np.arange(len(truth)), truth] if judged else None
     return ModelResult(
@@ -197,12 +219,13 @@ def _train_one(
         feature_count=matrix.features.shape[1],
         typical_patient=example,
         probabilities=predictions.probabilities,
-        evaluation=evaluation,
+        evaluation=shared.evaluation(answers),
+        calibration=calibration(truth[tested], answers[JUDGED_REPEAT, tested], seed=shared.seed),
         judged=judged,
         subgroups=subgroup_table(
             {name: of[tested] for name, of in shared.groups.items()},
             truth[tested],
-            predictions.probabilities[JUDGED_REPEAT, tested],
+            answers[JUDGED_REPEAT, tested],
             held[tested] if held is not None else None,
             min_patients=study.subgroups.min_patients,
             seed=shared.seed,
@@ -224,44 +247,57 @@ def _fit_on_all(
     matrix: DesignMatrix,
     predictions: Predictions,
     tested: np.ndarray,
-) -> tuple[ServedModel, pd.DataFrame, Found]:
-    """Model of all patients, its typical patient, and what its search found."""
+) -> tuple[ServedModel, Choice, pd.DataFrame, Found]:
+    """Model of all patients, how it is calibrated, its typical patient, what its search found."""
     classes = np.unique(matrix.labels)
     features = worth_storing(matrix.features, counts=procedure.given.counts)
     found = procedure.search("all patients", features, matrix.labels, classes)
     model = procedure.estimator(found.settings).fit(features, matrix.labels)
-    temperature, thresholds = Temperature(), None
+    choice, thresholds = Choice(), None
     if procedure.calibration is not None:
-        said = predictions.probabilities[JUDGED_REPEAT, tested]
-        temperature, thresholds = learn_from_inner(
-            said, matrix.labels[tested], classes, procedure.conformal
-        )
+        choice, thresholds = learn_from_inner(
+            predictions.probabilities[JUDGED_REPEAT, tested], matrix.labels[tested], classes,
+            procedure.conformal, is_calibrated=predictions.is_calibrated,
+        )  # fmt: skip
     served = ServedModel(
         model=model,
         classes=classes,
         inputs=Inputs.of(frame, features),
-        temperature=temperature,
+        calibrator=choice.calibrator,
         thresholds=thresholds,
         conformal=procedure.conformal,
     )
-    return served, typical_patient(features), found
+    return served, choice, typical_patient(features), found
 
 
-def _judge(shared: _Trained, matrix: DesignMatrix, predictions: Predictions) -> Judged | None:
-    """Calibration and coverage of the tested patients, in the judged repeat."""
+def _judge(
+    shared: _Trained, matrix: DesignMatrix, predictions: Predictions, choice: Choice
+) -> Judged | None:
+    """Recalibration and coverage of the tested patients."""
     if predictions.calibrated is None or predictions.sets is None:
         return None
     tested, seed, plan = shared.folds.tested, shared.seed, shared.study.conformal
     truth = np.searchsorted(np.unique(matrix.labels), matrix.labels)[tested]
-    calibrated, sets = predictions.calibrated[tested], predictions.sets[tested]
-    said = predictions.probabilities[JUDGED_REPEAT, tested]
+    calibrated = predictions.calibrated[JUDGED_REPEAT, tested]
     return Judged(
         calibrated=predictions.calibrated,
         sets=predictions.sets,
-        before=calibration(truth, said, seed=seed),
-        after=calibration(truth, calibrated, seed=seed),
-        coverage=coverage(truth, calibrated, sets, plan, seed=seed),
+        before=calibration(truth, predictions.probabilities[JUDGED_REPEAT, tested], seed=seed),
+        is_calibrated=predictions.is_calibrated,
+        choice=choice,
+        coverage=coverage(truth, calibrated, predictions.sets[tested], plan, seed=seed),
     )
+
+
+def _complete_cases(shared: _Trained, results: tuple[ModelResult, ...]) -> CompleteCases:
+    """All models on the patients who had every assay that any of them was given."""
+    has_all, assays = complete(shared.frame, shared.study)
+    judged = has_all & shared.folds.tested
+    patients = int(judged.sum())
+    if reason := too_few(patients, shared.study):
+        return CompleteCases(patients, assays, reason=reason)
+    evaluations = tuple(shared.evaluation(result.answers, has_all) for result in results)
+    return CompleteCases(patients, assays, evaluations)
 
 
 def _explanation(

@@ -3,6 +3,7 @@
 frame, study -> check_frame (StudyError) -> with_assays -> the study as it can be trained
 """
 
+import numpy as np
 import polars as pl
 
 from ml.frames.frame import Frame
@@ -80,3 +81,31 @@ def with_assays(study: Study, frame: Frame) -> Study:
         for recipe in study.recipes
     )
     return study.model_copy(update={"modality_sets": kept, "recipes": recipes})
+
+
+def complete(frame: Frame, study: Study) -> tuple[np.ndarray, tuple[str, ...]]:
+    """(n,) mask of the patients who had every assay of a study, and the assays.
+
+    Parameters
+    ----------
+    study
+        Of :func:`with_assays`: an assay that nobody had is none of its.
+    """
+    asked = {modality for modalities in study.modality_sets.values() for modality in modalities}
+    flags = {
+        column.modality: frame.rows[name].to_numpy().astype(bool)
+        for name, column in frame.sidecar.columns.items()
+        if column.kind == "performed" and column.modality in asked and frame.rows[name].any()
+    }
+    has_all = np.ones(frame.rows.height, dtype=bool)
+    for had in flags.values():
+        has_all &= had
+    return has_all, tuple(sorted(flags))
+
+
+def too_few(patients: int, study: Study) -> str | None:
+    """Why so many patients with every assay are no comparison; None where they are one."""
+    least = study.subgroups.min_patients
+    if patients >= least:
+        return None
+    return f"{patients} patients had every assay, which is too few ({least} needed)"

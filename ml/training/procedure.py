@@ -1,13 +1,13 @@
 """All that is learned from a training fold: settings, model, calibration, prediction sets.
 
-    training patients -> search -> settings -> inner out-of-fold -> temperature, thresholds
+    training patients -> search -> settings -> inner out-of-fold -> calibrator, thresholds
                       -> model                                   -> probabilities, sets of the rest
 
 A :class:`Procedure` is what cross-validation judges and what is then fitted on all patients. It is
 handed training patients only; nothing it chooses can have seen a tested one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, clone
 
-from ml.evaluation.calibration import Temperature, fit_temperature
+from ml.evaluation.calibrators import Choice, choose_calibrator, mean_log_loss
 from ml.evaluation.conformal import ClassThresholds, fit_thresholds
 from ml.explain.shapley import Contributions, contributions, is_explainable
 from ml.frames.design_matrix import DesignMatrix
@@ -27,8 +27,8 @@ from ml.study.modelling import Calibration, Conformal, Recipe
 from ml.training.folds import Fold, FoldDone, Folds, check_patients, cross_validate
 from ml.training.results import Found
 
-#: Repeat of the cross-validation in which calibration, sets and explanations are judged: they cost
-#: an inner cross-validation per fold, and every patient is tested in it once.
+#: Repeat of the cross-validation in which calibration, sets and explanations are judged: every
+#: patient is tested in it once.
 JUDGED_REPEAT = 0
 
 
@@ -90,18 +90,15 @@ class FoldResult:
         As the model gives them.
     found
         What the search of the fold tried and chose.
-    calibrated : (m, k) array, optional
-        In the judged repeat.
-    sets : (m, k) array of bool, optional
-        In the judged repeat.
+    inner : (n, k) array, optional
+        What models of parts of the training patients said of the others among them.
     contributions
         Of boosters, in the judged repeat.
     """
 
     probabilities: np.ndarray
     found: Found
-    calibrated: np.ndarray | None = None
-    sets: np.ndarray | None = None
+    inner: np.ndarray | None = None
     contributions: Contributions | None = None
 
 
@@ -121,25 +118,35 @@ def run_fold(
     estimator = procedure.estimator(found.settings)
     model = clone(estimator).fit(features, labels)
     said = aligned_probabilities(model, asked, classes)
-    if fold.repeat != JUDGED_REPEAT:
-        return FoldResult(said, found)
-    explained = contributions(model, asked, classes) if is_explainable(model) else None
-    if procedure.calibration is None:
-        return FoldResult(said, found, contributions=explained)
-    folds = procedure.calibration.inner_folds
-    inner = out_of_fold_within(estimator, features, labels, classes, folds, procedure.seed)
-    temperature, thresholds = learn_from_inner(inner, labels, classes, procedure.conformal)
-    calibrated = temperature.apply(said)
-    return FoldResult(said, found, calibrated, thresholds.sets(calibrated), explained)
+    is_judged = fold.repeat == JUDGED_REPEAT
+    explained = None
+    if is_judged and is_explainable(model):
+        explained = contributions(model, asked, classes)
+    inner = None
+    if procedure.calibration is not None:
+        folds = procedure.calibration.inner_folds
+        inner = out_of_fold_within(estimator, features, labels, classes, folds, procedure.seed)
+    return FoldResult(said, found, inner, explained)
 
 
 def learn_from_inner(
-    inner: np.ndarray, labels: np.ndarray, classes: np.ndarray, conformal: Conformal
-) -> tuple[Temperature, ClassThresholds]:
-    """Temperature and thresholds from predictions of patients by models that never saw them."""
+    inner: np.ndarray,
+    labels: np.ndarray,
+    classes: np.ndarray,
+    conformal: Conformal,
+    *,
+    is_calibrated: bool = True,
+) -> tuple[Choice, ClassThresholds]:
+    """Calibrator and thresholds from predictions of patients by models that never saw them.
+
+    Parameters
+    ----------
+    is_calibrated
+        False: the probabilities stay as they are.
+    """
     truth = np.searchsorted(classes, labels)
-    temperature = fit_temperature(inner, truth)
-    return temperature, fit_thresholds(temperature.apply(inner), truth, conformal)
+    choice = choose_calibrator(inner, truth) if is_calibrated else Choice()
+    return choice, fit_thresholds(choice.calibrator.apply(inner), truth, conformal)
 
 
 @dataclass(frozen=True)
@@ -149,9 +156,12 @@ class Predictions:
     Parameters
     ----------
     probabilities : (repeats, n, k) array
-        NaN for patients who are never tested.
-    calibrated : (n, k) array, optional
+        As the models give them; NaN for patients who are never tested.
+    calibrated : (repeats, n, k) array, optional
     sets : (n, k) array of bool, optional
+        In the judged repeat.
+    is_calibrated
+        False: what the folds chose made the log loss worse, and was left out.
     results
         What each fold gave.
     """
@@ -159,7 +169,13 @@ class Predictions:
     probabilities: np.ndarray
     calibrated: np.ndarray | None
     sets: np.ndarray | None
+    is_calibrated: bool
     results: tuple[tuple[Fold, FoldResult], ...]
+
+    @property
+    def answers(self) -> np.ndarray:
+        """(repeats, n, k) probabilities as the stored model would answer."""
+        return self.probabilities if self.calibrated is None else self.calibrated
 
 
 def predict_out_of_fold(
@@ -180,16 +196,46 @@ def predict_out_of_fold(
     check_patients(matrix, folds)
     classes = np.unique(matrix.labels)
     fit = partial(run_fold, procedure, matrix, classes)
-    results = cross_validate(folds, fit, workers=workers, fold_done=fold_done)
-    shape = (*folds.test_fold.shape, len(classes))
-    probabilities = np.full(shape, np.nan)
-    has_sets = procedure.calibration is not None
-    calibrated = np.full(shape[1:], np.nan) if has_sets else None
-    sets = np.zeros(shape[1:], dtype=bool) if has_sets else None
+    results = tuple(cross_validate(folds, fit, workers=workers, fold_done=fold_done))
+    probabilities = np.full((*folds.test_fold.shape, len(classes)), np.nan)
     for fold, result in results:
         probabilities[fold.repeat, fold.test] = result.probabilities
-        if calibrated is not None and result.calibrated is not None:
-            calibrated[fold.test] = result.calibrated
-        if sets is not None and result.sets is not None:
-            sets[fold.test] = result.sets
-    return Predictions(probabilities, calibrated, sets, tuple(results))
+    if procedure.calibration is None:
+        return Predictions(probabilities, None, None, False, results)
+    judge = partial(_judge, procedure, matrix.labels, classes, results, probabilities)
+    calibrated, sets = judge(is_calibrated=True)
+    tested, truth = folds.tested, np.searchsorted(classes, matrix.labels)
+    before, after = (
+        mean_log_loss(said[:, tested].reshape(-1, len(classes)), np.tile(truth[tested], len(said)))
+        for said in (probabilities, calibrated)
+    )
+    if after > before:
+        # The choice is between two ways only, so that its being made here flatters little.
+        calibrated, sets = judge(is_calibrated=False)
+    return Predictions(probabilities, calibrated, sets, after <= before, results)
+
+
+def _judge(
+    procedure: Procedure,
+    labels: np.ndarray,
+    classes: np.ndarray,
+    results: Sequence[tuple[Fold, FoldResult]],
+    probabilities: np.ndarray,
+    *,
+    is_calibrated: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """(repeats, n, k) calibrated probabilities, and the (n, k) sets of the judged repeat."""
+    calibrated = np.full(probabilities.shape, np.nan)
+    sets = np.zeros(probabilities.shape[1:], dtype=bool)
+    for fold, result in results:
+        if result.inner is None:
+            continue
+        choice, thresholds = learn_from_inner(
+            result.inner, labels[fold.train], classes, procedure.conformal,
+            is_calibrated=is_calibrated,
+        )  # fmt: skip
+        said = choice.calibrator.apply(result.probabilities)
+        calibrated[fold.repeat, fold.test] = said
+        if fold.repeat == JUDGED_REPEAT:
+            sets[fold.test] = thresholds.sets(said)
+    return calibrated, sets

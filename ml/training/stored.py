@@ -15,11 +15,9 @@ from typing import Any
 import polars as pl
 from pydantic import ValidationError
 
+from ml.evaluation.shuffled import above_chance
 from ml.study.definition import Study
 from oncoframe.errors import StudyError
-
-#: Concordance of a model that knows nothing.
-CHANCE = 0.5
 
 
 @dataclass(frozen=True)
@@ -116,13 +114,25 @@ class StoredTraining:
     @cached_property
     def differences(self) -> pl.DataFrame:
         """``one``, ``other``, ``metric``, ``difference``, ``low``, ``high``; paired."""
-        table = read_table(self.folder, "differences.parquet")
+        return self._differences("differences.parquet", "concordance")
+
+    @cached_property
+    def complete_differences(self) -> pl.DataFrame:
+        """The same of the patients who had every assay; no rows where they were too few."""
+        return self._differences("differences_complete.parquet", "concordance_complete")
+
+    def _differences(self, name: str, of_times: str) -> pl.DataFrame:
+        table = read_table(self.folder, name)
         if table is not None:
             return table
         rows = (read_json(self.folder, "differences.json") or {"differences": []})["differences"]
         schema = ["one", "other", "metric", "difference", "low", "high"]
         return pl.DataFrame(
-            [(row["one"], row["other"], "concordance", *row["concordance"]) for row in rows],
+            [
+                (row["one"], row["other"], "concordance", *row[of_times])
+                for row in rows
+                if row.get(of_times)
+            ],
             schema=schema,
             orient="row",
         )
@@ -136,11 +146,11 @@ class StoredTraining:
             {
                 "modalities": f"{row['modalities']}, {row['recipe']}",
                 "concordance": row["permuted_concordance"],
-                "at_chance": row["permuted_concordance"][1]
-                <= CHANCE
-                <= row["permuted_concordance"][2],
+                "at_chance": None if is_above is None else not is_above,
             }
-            for row in times
+            for row, is_above in zip(
+                times, above_chance([row["permuted_concordance"] for row in times]), strict=True
+            )
         ]
 
 

@@ -36,9 +36,10 @@ from ml.pipelines.recipes import Input
 from ml.study.definition import Study
 from ml.study.modelling import Recipe
 from ml.training.classification import Progress
-from ml.training.eligibility import check_frame, with_assays
+from ml.training.eligibility import check_frame, complete, too_few, with_assays
 from ml.training.folds import Fold, FoldDone, Folds, assign_folds, check_patients, cross_validate
 from ml.training.procedure import JUDGED_REPEAT
+from ml.training.results import CompleteCases
 from oncoframe.errors import StudyError
 
 #: Elastic net of the Cox model: strength, and share of the absolute penalty.
@@ -270,6 +271,8 @@ class SurvivalModel:
         Out of fold, in the first repeat, at the days of the result's grid.
     resampled : (1 + resamples,) array
         Concordance, then its resamples, paired between the models of a training.
+    complete : (1 + resamples,) array, optional
+        The same of the patients who had every assay.
     permuted
         Concordance on shuffled times.
     """
@@ -281,6 +284,7 @@ class SurvivalModel:
     risks: np.ndarray
     survival: np.ndarray
     resampled: np.ndarray
+    complete: np.ndarray | None
     permuted: Estimate | None
     seconds: float
 
@@ -293,6 +297,16 @@ class SurvivalModel:
     def concordance(self) -> Estimate:
         """Concordance with its interval."""
         return estimate(self.resampled)
+
+    def complete_row(self) -> dict[str, object]:
+        """One row of the table of patients who had every assay."""
+        value, low, high = estimate(np.asarray(self.complete)).as_list()
+        return {
+            "recipe": self.recipe,
+            "modalities": self.modality_set,
+            "concordance": value,
+            "concordance_ci": [low, high],
+        }
 
     def summary(self, deaths: int) -> dict[str, object]:
         """One row of the result table."""
@@ -327,6 +341,7 @@ class SurvivalResult:
     folds: Folds
     grid: np.ndarray
     results: tuple[SurvivalModel, ...]
+    complete: CompleteCases
 
     @property
     def best(self) -> SurvivalModel:
@@ -340,6 +355,9 @@ class SurvivalResult:
                 "one": one.name,
                 "other": other.name,
                 "concordance": estimate(one.resampled - other.resampled).as_list(),
+                "concordance_complete": None
+                if one.complete is None or other.complete is None
+                else estimate(one.complete - other.complete).as_list(),
             }
             for one, other in combinations(self.results, 2)
         ]
@@ -352,6 +370,9 @@ class SurvivalResult:
             "frame_id": self.frame_id,
             "best": self.best.summary(deaths),
             "recipes": [model.summary(deaths) for model in self.results],
+            "complete_cases": self.complete.as_dict(
+                [model.complete_row() for model in self.results if model.complete is not None]
+            ),
         }
 
     def predictions(self, model: SurvivalModel) -> pl.DataFrame:
@@ -401,6 +422,9 @@ def train_survival(
     moments = frame.rows["index_timestamp"].to_numpy()
     folds = assign_folds(ids, times.strata(), plan, sites=frame.sites, times=moments)
     tested = folds.tested
+    has_all, assays = complete(frame, study)
+    has_all &= tested
+    cases = CompleteCases(int(has_all.sum()), assays, reason=too_few(int(has_all.sum()), study))
     order = np.random.default_rng(seed).permutation(len(ids))
     shuffled = Times(times.days[order], times.died[order])
     grid = survival_grid(times.days[tested], times.died[tested])
@@ -432,11 +456,14 @@ def train_survival(
                 risks=risks,
                 survival=survival,
                 resampled=concordance(times.of(tested), risks[:, tested], seed=seed),
+                complete=None
+                if cases.reason
+                else concordance(times.of(has_all), risks[:, has_all], seed=seed),
                 permuted=permuted,
                 seconds=time.perf_counter() - started,
             )
         )
-    return SurvivalResult(study, frame.sidecar.frame_id, times, folds, grid, tuple(results))
+    return SurvivalResult(study, frame.sidecar.frame_id, times, folds, grid, tuple(results), cases)
 
 
 def _report(progress: Progress, fitted: "count[int]", total: int, what: str) -> Callable[[], None]:

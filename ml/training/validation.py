@@ -49,7 +49,7 @@ class Validation:
             "patients": len(self.labels),
             **{name: metrics[name].value for name in METRICS},
             **{f"{name}_ci": [metrics[name].low, metrics[name].high] for name in METRICS},
-            "calibration": self.calibration.as_dict(),
+            "calibration": self.calibration.as_dict(self.classes.tolist()),
             "coverage": None if self.coverage is None else self.coverage.overall.as_list(),
         }
 

@@ -46,11 +46,13 @@ def train(study: StudyName, home: Home = None, as_json: AsJson = False) -> None:
 
 def result_table(result: dict[str, Any]) -> Any:
     """Table of recipes and modality sets with their intervals."""
-    metrics = ("accuracy", "macro_f1") if "accuracy" in result["best"] else ("concordance",)
+    metrics: tuple[str, ...] = ("concordance",)
+    if "best_by" in result:
+        metrics = tuple(dict.fromkeys((result["best_by"], "accuracy", "macro_f1")))
     shown = table(
         f"{result['study']}, frame {result['frame_id']}, 95 % intervals",
         ["recipe", "modalities"],
-        [metric.replace("macro_f1", "macro F1") for metric in metrics],
+        [metric.replace("macro_f1", "macro F1").replace("_", " ") for metric in metrics],
     )
     for row in result["recipes"]:
         cells = [
@@ -62,18 +64,19 @@ def result_table(result: dict[str, Any]) -> Any:
 
 
 def check_sentences(result: dict[str, Any]) -> list[str]:
-    """Sentences on what the table cannot show: the baseline, and shuffled labels."""
+    """Sentences on what the table cannot show: what was beaten, and shuffled labels."""
     said = []
-    above = result.get("above_baseline", {})
-    if above.get("baseline"):
-        value, low, high = above["macro_f1"]
+    for row in result.get("rivals", []):
+        value, low, high = row["difference"]
+        beaten = "" if row["is_beaten"] else "; not shown to be better"
+        metric = row["metric"].replace("_", " ")
         said.append(
-            f"Macro F1 above the best plain baseline ({above['baseline']}): {value:+.3f} "
-            f"[{low:+.3f}, {high:+.3f}]" + ("" if low > 0 else "; the interval holds zero")
+            f"Best model, {metric} less that of {row['name']}: {value:+.3f} "
+            f"[{low:+.3f}, {high:+.3f}]{beaten}"
         )
     for row in result.get("permuted", []):
         area, low, high = row["auroc"]
-        chance = "at chance" if row["at_chance"] else "NOT AT CHANCE"
+        chance = {True: "at chance", False: "ABOVE CHANCE", None: "not measured"}[row["at_chance"]]
         name = f"Shuffled labels, {row['modalities']}"
         said.append(f"{name}: AUROC {area:.3f} [{low:.3f}, {high:.3f}], {chance}")
     return said

@@ -162,9 +162,9 @@ def test_log_training__artifacts_hold_tables_and_figures(
 
     assert parent == {
         "bias.parquet", "circos.png", "components.json", "correlation_circle.png",
-        "differences.parquet", "environment.json", "folds.csv", "loadings.parquet", "loadings.png",
-        "modalities_lightgbm.png", "neighbours.parquet", "result.json", "scores.parquet",
-        "similarity.json", "study.json", "variance.png",
+        "differences.parquet", "differences_complete.parquet", "environment.json", "folds.csv",
+        "loadings.parquet", "loadings.png", "modalities_lightgbm.png", "neighbours.parquet",
+        "result.json", "scores.parquet", "similarity.json", "study.json", "variance.png",
     }  # fmt: skip
     folds = mlflow.artifacts.load_text(f"runs:/{run_id}/folds.csv")
     assert pl.read_csv(folds.encode()).equals(result.folds.table())

@@ -122,10 +122,36 @@ def _write_training(folder: Path) -> None:
         "patients": 6, "classes": 3, "features": 1234, "accuracy": 0.8123, "macro_f1": 0.7654,
         "accuracy_ci": [0.6012, 0.9234], "macro_f1_ci": [0.5111, 0.9222],
     }  # fmt: skip
+    known = {
+        "in_the_large": -0.12,
+        "in_the_large_ci": [-0.3, 0.1],
+        "slope": 0.99,
+        "slope_ci": [0.9, 1.1],
+        "observed_expected": 0.93,
+        "observed_expected_ci": [0.8, 1.1],
+    }
+    row["calibration"] = {"of": CLASSES[0], **known, "ece": 0.044, "reason": None}
+    constant = {
+        "accuracy": 0.333,
+        "accuracy_ci": [0.2, 0.4],
+        "log_loss": 1.0986,
+        "log_loss_ci": [1.0, 1.2],
+        "brier": 0.6667,
+        "brier_ci": [0.6, 0.7],
+    }
     other = {**row, "recipe": "plain", "accuracy": 0.7001, "accuracy_ci": [0.5002, 0.8003]}
     result = {
         "study": "toy", "frame_id": "f00d", "best": row, "majority_share": 0.333,
-        "above_baseline": {"baseline": "plain", "accuracy": [0.11, -0.02, 0.2]},
+        "best_by": "accuracy", "majority": CLASSES[2], "simplest": other, "constant": constant,
+        "rivals": [
+            {"kind": "constant", "name": "the class shares", "metric": "accuracy",
+             "value": [0.333, 0.2, 0.4], "difference": [0.479, 0.2, 0.6], "is_beaten": True},
+            {"kind": "baseline", "name": "plain on all", "metric": "accuracy",
+             "value": [0.7001, 0.5002, 0.8003], "difference": [0.1122, -0.0211, 0.2033],
+             "is_beaten": False},
+        ],
+        "complete_cases": {"patients": 4, "assays": ["expression"], "reason": None,
+                           "recipes": [{**row, "patients": 4, "accuracy": 0.75}]},
         "recipes": [row, other],
         "permuted": [{"modalities": "all", "shuffle": 0, "accuracy": [0.31, 0.2, 0.4],
                       "auroc": [0.51, 0.41, 0.61], "at_chance": True}],
@@ -166,9 +192,33 @@ def _write_model(folder: Path) -> None:
         json.dumps({"classes": CLASSES, "confusion": [[1, 0, 1], [0, 2, 0], [0, 0, 2]]})
     )
     bins = [{"patients": 3, "confidence": c, "accuracy": [c, c - 0.1, c + 0.1]} for c in (0.4, 0.8)]
-    one = {"slope": [0.77, 0.66, 0.88], "intercept": [-0.12, -0.3, 0.1], "ece": [0.044, 0.03, 0.06]}
+    one = {
+        "of": CLASSES[0],
+        "slope": [0.77, 0.66, 0.88],
+        "in_the_large": [-0.12, -0.3, 0.1],
+        "observed_expected": [0.93, 0.81, 1.07],
+        "ece": [0.044, 0.03, 0.06],
+        "reason": None,
+    }
+    line = [0.1, 0.5, 0.9]
+    curve = {"predicted": line, "observed": line, "low": [0.0, 0.4, 0.8], "high": [0.2, 0.6, 1.0]}
+    one["classes"] = [
+        {
+            **{
+                name: one[name] for name in ("slope", "in_the_large", "observed_expected", "reason")
+            },
+            "class": c,
+            "patients": 223,
+            "events": n,
+            "expected": n + 0.5,
+            "curve": curve,
+        }
+        for c, n in zip(CLASSES, (3, 20, 200), strict=True)
+    ]
     (folder / "calibration.json").write_text(
-        json.dumps({"power": 0.85, "before": {**one, "reliability": bins},
+        json.dumps({"calibrator": {"kind": "platt", "slopes": [0.85], "intercepts": [0.1, 0, 0]},
+                    "tried": {"none": 0.5, "platt": 0.4}, "is_calibrated": True,
+                    "before": {**one, "reliability": bins},
                     "after": {**one, "slope": [0.99, 0.9, 1.1], "reliability": bins}})
     )  # fmt: skip
     share = [0.917, 0.85, 0.96]

@@ -17,7 +17,7 @@ from assets.store.catalog import service_contracts
 from assets.training.data_version import data_version, frame_tables
 from assets.training.frames import FrameBuilder, FrameRequest
 from assets.training.sidecar import frame_columns
-from ml.evaluation.calibration import Temperature
+from ml.evaluation.calibrators import Scaling
 from ml.frames.frame import read_frame
 from ml.serving.inputs import Inputs
 from ml.serving.model import ServedModel
@@ -214,7 +214,7 @@ def model(hall, reference, tmp_path):
     table = table.filter(pl.col("patient_id") != "P000").reverse()
     pl.concat([table, other.cast(table.schema)]).write_parquet(tmp_path / "predictions.parquet")
     served = ServedModel(
-        Scale(), Scale.classes_, Inputs((COUNT, AGE), ()), Temperature(1.0), None, Conformal()
+        Scale(), Scale.classes_, Inputs((COUNT, AGE), ()), Scaling(), None, Conformal()
     )
     return AskedModel(StoredModel("run", "scale", "all", tmp_path, None), served)
 

@@ -19,7 +19,7 @@ from assets.scoring.waiting import (
     scored_before,
     time_to_answer,
 )
-from ml.evaluation.calibration import Temperature
+from ml.evaluation.calibrators import Scaling
 from ml.evaluation.conformal import ClassThresholds
 from ml.frames.frame import Frame, Sidecar
 from ml.serving.inputs import Inputs
@@ -47,7 +47,7 @@ def champion(version=1, model=None):
         model=model or Dial(),
         classes=CLASSES,
         inputs=Inputs((AGE, SEX), (SEX,)),
-        temperature=Temperature(1.0),
+        calibrator=Scaling(),
         thresholds=ClassThresholds((0.4, 0.4)),
         conformal=Conformal(),
     )

@@ -65,9 +65,9 @@ def test_groups_of__refuses_numbers_without_cuts_and_text_with_some(frame, by):
 def test_subgroup_table__counts_by_hand_and_says_too_few():
     """An interval of three patients says nothing: it must not be there at all."""
     names = {"sex": np.array(["f"] * 5 + ["m"] * 5 + ["?"] * 2, dtype=object)}
-    truth = np.zeros(12, dtype=int)
+    truth = np.array([0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0])
     right = np.array([1, 1, 1, 1, 0, 1, 0, 0, 0, 1, 1, 1], dtype=bool)
-    said = np.where(right[:, None], [[0.9, 0.1]], [[0.1, 0.9]])
+    said = np.where((right == (truth == 0))[:, None], [[0.9, 0.1]], [[0.1, 0.9]])
 
     table = subgroup_table(names, truth, said, right, min_patients=3, seed=1)
 
@@ -79,6 +79,8 @@ def test_subgroup_table__counts_by_hand_and_says_too_few():
     assert rows["?"]["too_few"]
     assert rows["?"]["accuracy"] is None
     assert rows["?"]["patients"] == 2
+    shares = {group: row["majority_share"] for group, row in rows.items()}
+    assert shares == {"f": pytest.approx(0.6), "m": 1.0, "?": None}
 
 
 def test_bias_table__counts_by_hand(frame):

@@ -10,7 +10,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
 
-from ml.evaluation.calibration import Temperature
+from ml.evaluation.calibrators import Scaling
 from ml.frames.frame import Frame, Sidecar
 from ml.promotion.comparison import Champion, challenge
 from ml.serving.inputs import Inputs
@@ -88,7 +88,7 @@ def served(*, classes=CLASSES) -> ServedModel:
     x = pd.DataFrame({"clinical__x": np.array([-2.0, -1.0, 1.0, 2.0], dtype=np.float32)})
     fitted = LogisticRegression().fit(x, np.repeat(np.array(classes, dtype=object), 2))
     return ServedModel(
-        fitted, np.array(classes, dtype=object), Inputs(("clinical__x",), ()), Temperature(), None,
+        fitted, np.array(classes, dtype=object), Inputs(("clinical__x",), ()), Scaling(), None,
         Conformal(),
     )  # fmt: skip
 
@@ -172,7 +172,7 @@ def test_challenge__of_the_same_model_is_even(tmp_path, rng, patients):
     )
 
     assert all(d.as_list() == [0, 0, 0] for d in found.overall.difference.values())
-    assert found.overall.ece_challenger == found.overall.ece_champion
+    assert found.overall.calibration_challenger == found.overall.calibration_champion
     assert found.newcomers == 0
     assert found.on_newcomers is None
     json.dumps(found.as_dict())
@@ -205,7 +205,7 @@ def test_challenge__without_a_champion_is_against_the_most_frequent_class(tmp_pa
 
     assert not found.has_champion
     assert found.overall.champion["accuracy"].value == 0.75
-    assert found.overall.ece_champion is None
+    assert found.overall.calibration_champion is None
     assert found.newcomers == 0
 
 

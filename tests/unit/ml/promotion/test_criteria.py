@@ -4,25 +4,34 @@ from dataclasses import replace
 
 import pytest
 
+from ml.evaluation.calibration import CalibrationSummary
 from ml.intervals import Estimate
 from ml.promotion.comparison import Challenge, Comparison, GroupComparison
-from ml.promotion.criteria import DriftState, Evidence, Person, judge
+from ml.promotion.criteria import DriftState, Evidence, Person, judge, judge_training
 from ml.study.modelling import Promotion
 
 RULES = Promotion(margin=0.03, max_ece=0.15, ece_margin=0.05, subgroup_margin=0.05)
 
 
+UNKNOWN = Estimate(float("nan"), float("nan"), float("nan"))
+
+
 def same(value: float = 0.0, low: float = -0.02, high: float = 0.02) -> dict[str, Estimate]:
-    return dict.fromkeys(("accuracy", "macro_f1"), Estimate(value, low, high))
+    """Better by so much in every metric, of which the log loss is better where it is lower."""
+    found = dict.fromkeys(("accuracy", "macro_f1"), Estimate(value, low, high))
+    return {"log_loss": Estimate(-value, -high, -low), **found}
 
 
+CALIBRATED = CalibrationSummary(
+    "dead", Estimate(0.05, -0.3, 0.4), Estimate(0.9, 0.7, 1.1), Estimate(1.04, 0.8, 1.3), ece=0.05
+)
 OVERALL = Comparison(
     patients=200,
     challenger=same(0.9, 0.85, 0.95),
     champion=same(0.9, 0.85, 0.95),
     difference=same(),
-    ece_challenger=0.05,
-    ece_champion=0.05,
+    calibration_challenger=CALIBRATED,
+    calibration_champion=CALIBRATED,
 )
 CHALLENGE = Challenge(
     has_champion=True,
@@ -50,6 +59,13 @@ def refused(evidence: Evidence = EVIDENCE, person: Person = PERSON) -> dict[str,
     return {c.name: c.sentence for c in judge(evidence, person, RULES) if not c.passed}
 
 
+def errors(own: float, champion: float) -> Evidence:
+    return overall(
+        calibration_challenger=replace(CALIBRATED, ece=own),
+        calibration_champion=replace(CALIBRATED, ece=champion),
+    )
+
+
 def overall(**changed) -> Evidence:
     told = replace(CHALLENGE, overall=replace(OVERALL, **changed))
     return replace(EVIDENCE, challenge=told)
@@ -60,14 +76,13 @@ def test_judge__passes_what_meets_every_condition():
     assert len(judge(EVIDENCE, PERSON, RULES)) == 9
 
 
-@pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
+@pytest.mark.parametrize("metric", ["log_loss", "accuracy", "macro_f1"])
 def test_judge__refuses_a_metric_below_the_margin(metric):
     """A mean over metrics would hide that the rare classes got worse."""
-    worse = overall(difference={**same(), metric: Estimate(-0.01, -0.031, 0.01)})
+    worse, at_the_margin = same(-0.01, -0.031, 0.01), same(-0.01, -0.03, 0.01)
 
-    assert list(refused(worse)) == ["metrics"]
-    at_the_margin = overall(difference={**same(), metric: Estimate(-0.01, -0.03, 0.01)})
-    assert refused(at_the_margin) == {}
+    assert list(refused(overall(difference={**same(), metric: worse[metric]}))) == ["metrics"]
+    assert refused(overall(difference={**same(), metric: at_the_margin[metric]})) == {}
 
 
 def test_judge__refuses_a_metric_that_nobody_could_measure():
@@ -79,8 +94,40 @@ def test_judge__refuses_a_metric_that_nobody_could_measure():
 @pytest.mark.parametrize(("own", "champion"), [(0.16, 0.16), (0.11, 0.05), (float("nan"), 0.05)])
 def test_judge__refuses_bad_calibration(own, champion):
     """Above the limit, or within it and much worse than now."""
-    assert list(refused(overall(ece_challenger=own, ece_champion=champion))) == ["calibration"]
-    assert refused(overall(ece_challenger=0.10, ece_champion=0.05)) == {}
+    assert list(refused(errors(own, champion))) == ["calibration"]
+    assert refused(errors(0.10, 0.05)) == {}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        # 0.357 predicted where 0.200 died.
+        ({"in_the_large": Estimate(-0.8, -1.2, -0.4)}, "in the large of dead -0.80"),
+        ({"in_the_large": Estimate(0.3, 0.1, 0.5)}, "in the large of dead +0.30"),
+        ({"slope": Estimate(0.5, 0.3, 0.7)}, "lope +0.50"),
+        ({"slope": Estimate(1.5, 1.2, 1.9)}, "lope +1.50"),
+        ({"slope": UNKNOWN, "reason": "nine are too few"}, "nine are too few"),
+    ],
+)
+def test_judge__refuses_risks_that_do_not_mean_what_they_say(wrong, said):
+    """A calibration error of few bins looks the same for a model that says twice too much."""
+    told = overall(calibration_challenger=replace(CALIBRATED, **wrong))
+
+    assert list(refused(told)) == ["calibration"]
+    assert said in refused(told)["calibration"]
+
+
+@pytest.mark.parametrize(
+    "near",
+    [
+        {"in_the_large": Estimate(0.4, -0.1, 0.9)},  # few patients: not shown to be off
+        {"in_the_large": Estimate(0.1, 0.05, 0.15)},  # many patients: shown, and small
+        {"slope": Estimate(0.85, 0.8, 0.9)},
+        {"slope": Estimate(0.6, 0.1, 1.1)},
+    ],
+)
+def test_judge__lets_pass_what_is_near_or_not_shown_to_be_far(near):
+    assert refused(overall(calibration_challenger=replace(CALIBRATED, **near))) == {}
 
 
 def test_judge__refuses_a_subgroup_that_is_served_worse():
@@ -179,7 +226,9 @@ def test_judge__refuses_changed_files_and_the_champion_itself():
 def test_judge__lists_everything_that_failed():
     """One refusal at a time sends people round in circles."""
     evidence = replace(
-        overall(difference=same(-0.2, -0.3, -0.1), ece_challenger=0.4),
+        overall(
+            difference=same(-0.2, -0.3, -0.1), calibration_challenger=replace(CALIBRATED, ece=0.4)
+        ),
         guards={}, permuted=[], drift=None, files_hold=False,
     )  # fmt: skip
     group = GroupComparison("sex", "f", 100, 0.5, 0.9, Estimate(-0.4, -0.5, -0.3))
@@ -195,7 +244,7 @@ FIRST = replace(
     challenge=replace(
         CHALLENGE,
         has_champion=False,
-        overall=replace(OVERALL, difference=same(0.4, 0.3, 0.5), ece_champion=None),
+        overall=replace(OVERALL, difference=same(0.4, 0.3, 0.5), calibration_champion=None),
     ),
     champion_guards={},
     drift=None,
@@ -219,3 +268,35 @@ def test_judge__the_first_champion_must_know_more_than_the_most_frequent_class()
 def test_judge__the_first_champion_is_asked_about_every_suspect():
     """Nobody accepted them before."""
     assert list(refused(FIRST)) == ["leakage"]
+
+
+RESULT = {
+    "best_by": "log_loss",
+    "best": {"calibration": CALIBRATED.as_dict()},
+    "rivals": [
+        {"kind": "constant", "name": "the class shares", "is_beaten": True},
+        {"kind": "simplest", "name": "elastic_net on clinical", "is_beaten": True},
+    ],
+    "permuted": EVIDENCE.permuted,
+}
+GUARDS = {"verdict": "clean", "suspected_leakage": []}
+
+
+def failed(guards=GUARDS, **changed):
+    found = judge_training({**RESULT, **changed}, guards, RULES)
+    return {c.name: c.sentence for c in found if not c.passed}
+
+
+def test_judge_training__asks_what_the_gate_will_ask():
+    """A page that praises what the gate then refuses."""
+    off = replace(CALIBRATED, in_the_large=Estimate(-0.8, -1.2, -0.4)).as_dict()
+    nothing = [{**RESULT["rivals"][0], "is_beaten": False}]
+
+    assert failed() == {}
+    assert set(failed(best={"calibration": off})) == {"calibration"}
+    assert set(failed(rivals=nothing)) == {"metrics"}
+    assert set(failed(permuted=[{"modalities": "all", "auroc": [0.7, 0.6, 0.8]}])) == {
+        "shuffled_labels"
+    }
+    assert set(failed(guards={**GUARDS, "suspected_leakage": [SUSPECT]})) == {"leakage"}
+    assert set(failed(guards={})) == {"leakage"}

@@ -109,7 +109,7 @@ def test_study_page__results_are_those_of_the_files(page):
                               "0.812 [0.601, 0.923]", "0.765 [0.511, 0.922]")  # fmt: skip
     assert models.rows[1][3] == "0.700 [0.500, 0.800]"
     assert models.strong == {0}
-    differences = table(page, "results", "paired differences")
+    differences = table(page, "results", "against the other models")
     assert differences == {"plain on all": ("+0.112 [\N{MINUS SIGN}0.021, 0.203]",)}
     assert table(page, "results", "shuffled")["all"][0] == "yes"
 
@@ -118,7 +118,20 @@ def test_study_page__says_what_is_not_shown(page):
     """An interval that holds 0 must not read like a victory."""
     said = [b.text for b in section(page, "results").blocks if hasattr(b, "text")]
 
-    assert any("is not shown to be above the best plain baseline (plain)" in text for text in said)
+    assert any("is not shown to beat plain on all" in text for text in said)
+    rivals = table(page, "results", "Against simpler ways")
+    assert [row[-1] for row in rivals.values()] == ["yes", "no"]
+    assert table(page, "results", "who had every assay")["lightgbm"][2] == "0.750 [0.601, 0.923]"
+
+
+def test_study_page__has_the_verdict_of_the_gate(page):
+    """A page that praises what the gate refuses."""
+    found = section(page, "verdict")
+    assert "would refuse the best model: leakage" in found.blocks[0].text
+    rows = table(page, "verdict", "Conditions")
+    assert {name: row[0] for name, row in rows.items()} == {
+        "metrics": "yes", "calibration": "yes", "leakage": "no", "shuffled labels": "yes",
+    }  # fmt: skip
 
 
 def test_study_page__warns_of_labels_that_are_found_in_nothing(written):
@@ -129,7 +142,7 @@ def test_study_page__warns_of_labels_that_are_found_in_nothing(written):
     page = study_page(written.training, written.frame)
 
     warnings = [b for b in section(page, "results").blocks if getattr(b, "kind", "") == "warning"]
-    assert any("not at chance" in block.text for block in warnings)
+    assert any("above chance" in block.text for block in warnings)
 
 
 def test_study_page__per_class_from_the_largest(page):
@@ -143,14 +156,17 @@ def test_study_page__per_class_from_the_largest(page):
 
 
 def test_study_page__calibration_before_and_after(page):
-    rows = table(page, "calibration", "Calibration")
+    rows = table(page, "calibration", "Calibration of the probabilities")
 
-    assert rows["as the model gives them"][0] == "0.77 [0.66, 0.88]"
+    assert rows["as the model gives them"][2] == "0.77 [0.66, 0.88]"
     assert rows["recalibrated"] == (
-        "0.99 [0.90, 1.10]",
         "\N{MINUS SIGN}0.12 [\N{MINUS SIGN}0.30, 0.10]",
+        "0.93 [0.81, 1.07]",
+        "0.99 [0.90, 1.10]",
         "0.044 [0.030, 0.060]",
     )
+    by_class = table(page, "calibration", "class by class")
+    assert by_class["CML"][:2] == ("200", "200.5")
 
 
 def test_study_page__any_pair_of_components_can_be_drawn(page):
@@ -189,8 +205,8 @@ def test_study_page__classes_by_lineage(written):
 def test_study_page__groups_below_the_floor_have_no_number(page):
     [found] = [b for b in section(page, "subgroups").blocks if isinstance(b, Table)]
 
-    assert found.rows[1] == ("sex", "m", "2", "too few", "too few", "too few")
-    assert found.rows[0][3:5] == (
+    assert found.rows[1] == ("sex", "m", "2", "\N{EN DASH}", "too few", "too few", "too few")
+    assert found.rows[0][4:6] == (
         "0.701 [0.600, 0.800]", "\N{MINUS SIGN}0.111 [\N{MINUS SIGN}0.200, \N{MINUS SIGN}0.010]",
     )  # fmt: skip
     assert "Groups that differ" in table(page, "limits", "do not say")

@@ -10,7 +10,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from ml.evaluation.calibration import Temperature
+from ml.evaluation.calibrators import Scaling
 from ml.frames.design_matrix import design_matrix
 from ml.frames.expand import expand, write_expanded
 from ml.frames.frame import Frame, FrameColumn, Sidecar
@@ -86,7 +86,7 @@ def model(frame):
     )
     fitted = recipe.fit(matrix.features, matrix.labels)
     inputs = Inputs.of(frame, matrix.features)
-    return ServedModel(fitted, CLASSES, inputs, Temperature(), None, Conformal())
+    return ServedModel(fitted, CLASSES, inputs, Scaling(), None, Conformal())
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import skops.io
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from ml.evaluation.calibration import Temperature
+from ml.evaluation.calibrators import Scaling
 from ml.evaluation.conformal import ClassThresholds
 from ml.pipelines.encoding import is_category
 from ml.pipelines.recipes import Input, build_recipe
@@ -72,7 +72,7 @@ def served(variant, features):
             VIEWS,
             {"expression": "expression_features__expression_performed"},
         ),
-        temperature=Temperature(0.8),
+        calibrator=Scaling("temperature", (0.8,)),
         thresholds=ClassThresholds((0.2, 0.3, -1.0)),
         conformal=Conformal(),
     )
@@ -90,6 +90,17 @@ def test_served_model__comes_back_from_its_folder(variant, features, tmp_path):
     one, other = model.predict(features), again.predict(features)
     pd.testing.assert_frame_equal(one, other, check_exact=False, rtol=0, atol=1e-9)
     np.testing.assert_allclose(one.filter(like="p[").sum(axis=1), 1)
+
+
+def test_load_served__says_that_a_model_is_of_before(features, tmp_path):
+    """Its probabilities would be those of weighted patients."""
+    served("lightgbm", features).save(tmp_path)
+    about = json.loads((tmp_path / "served.json").read_text())
+    del about["calibrator"]
+    (tmp_path / "served.json").write_text(json.dumps({**about, "power": 0.8}))
+
+    with pytest.raises(StudyError, match="older version"):
+        load_served(tmp_path)
 
 
 def test_predict__sets_follow_the_thresholds_and_abstention_the_sets(features):

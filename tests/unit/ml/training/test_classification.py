@@ -1,13 +1,16 @@
 """Training of a study on a frame folder: which rows, which columns, which errors."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
 import pytest
 
+from ml.evaluation.calibrators import KINDS
 from ml.study.definition import CrossValidation, Study
+from ml.study.modelling import Recipe, Subgroups
 from ml.training.classification import train
 from oncoframe.errors import StudyError
 
@@ -130,6 +133,93 @@ def test_training_result__as_dict_is_the_json_of_the_command_line(study, frame_d
     assert row["accuracy"] == metrics["accuracy"].value
     assert row["macro_f1_ci"] == [metrics["macro_f1"].low, metrics["macro_f1"].high]
     assert (row["patients"], row["classes"], row["features"]) == (N, 3, 6)
+    found = row["calibration"]
+    assert {"in_the_large", "in_the_large_ci", "slope", "slope_ci", "observed_expected"} <= set(
+        found
+    )
+    assert found["of"] in CLASSES
+    # Equal shares of three classes: log 3, and two thirds summed over the classes.
+    assert row["log_loss_constant"] == pytest.approx(np.log(3), abs=0.01)
+    assert row["brier_constant"] == pytest.approx(2 / 3, abs=0.01)
+    assert row["calibrator"] in KINDS
+
+
+def test_training_result__is_best_by_what_the_study_declares(study, frame_dir):
+    """A metric that nobody chose decided which model a page is about."""
+    loss = train(study, frame_dir)
+    by_f1 = replace(loss, study=study.model_copy(update={"best_by": "macro_f1"}))
+
+    def values(metric):
+        return [r.evaluation.metrics[metric].value for r in loss.results]
+
+    assert loss.best.evaluation.metrics["log_loss"].value == min(values("log_loss"))
+    assert by_f1.best.evaluation.metrics["macro_f1"].value == max(values("macro_f1"))
+    said = loss.as_dict()
+    assert said["best_by"] == "log_loss"
+    assert said["simplest"]["modalities"] == "clinical"
+    rivals = {row["kind"]: row for row in said["rivals"]}
+    assert set(rivals) == {"constant", "simplest"}
+    assert rivals["constant"]["is_beaten"]
+    # Two losses of the same patients: less is better, and the difference is that of the values.
+    value, low, high = rivals["constant"]["difference"]
+    assert low <= value <= high < 0
+    apart = said["best"]["log_loss"] - said["constant"]["log_loss"]
+    assert value == pytest.approx(apart, abs=1e-6)
+    # The clinical columns are noise.
+    [noise] = [row for row in loss.results if row.modality_set == "clinical"]
+    assert [row.is_beaten for row in replace(loss, results=(noise,)).rivals()] == [False]
+
+
+@pytest.fixture
+def some_without_assay(frame_dir, columns):
+    """Every third patient had no sequencing."""
+    rows = pl.read_parquet(frame_dir / "frame.parquet")
+    had = np.arange(N) % 3 != 1
+    burden = [values if one else None for values, one in zip(rows["snv__burden"], had, strict=True)]
+    rows.with_columns(
+        pl.Series("snv__burden", burden, dtype=pl.List(pl.Float32)),
+        pl.Series("snv__snv_performed", had),
+    ).write_parquet(frame_dir / "frame.parquet")
+    flags = {**columns, "snv__snv_performed": about("snv", "performed")}
+    sidecar = {"frame_id": "f00d", "study": "toy", "label_name": "who", "columns": flags}
+    (frame_dir / "frame.json").write_text(json.dumps(sidecar))
+    return had
+
+
+def test_training_result__compares_sets_on_the_patients_who_had_all(
+    study, frame_dir, some_without_assay
+):
+    """Rows of other patients are no comparison: who lacks an assay is harder in one row only."""
+    quick = study.model_copy(update={"recipes": (Recipe.model_validate("prototypes"),)})
+    result = train(quick, frame_dir)
+    found = result.as_dict()["complete_cases"]
+    labels = result.labels[some_without_assay]
+
+    assert (found["patients"], found["assays"]) == (40, ["snv"])
+    assert [row["modalities"] for row in found["recipes"]] == ["snv", "clinical", "all"]
+    for row, model in zip(found["recipes"], result.results, strict=True):
+        classes = np.unique(result.labels)
+        answers = model.answers[:, some_without_assay]
+        right = classes[answers.argmax(axis=2)] == labels
+        assert row["accuracy"] == pytest.approx(right.mean())
+    [first, *_] = result.complete_differences()
+    one, other = found["recipes"][:2]
+    assert (first.one, first.other) == ("prototypes on snv", "prototypes on clinical")
+    assert first.metrics["accuracy"].value == pytest.approx(one["accuracy"] - other["accuracy"])
+
+
+@pytest.mark.usefixtures("some_without_assay")
+def test_training_result__says_that_too_few_had_all(study, frame_dir):
+    few = study.model_copy(
+        update={
+            "recipes": (Recipe.model_validate("prototypes"),),
+            "subgroups": Subgroups(min_patients=41),
+        }
+    )
+    found = train(few, frame_dir).as_dict()["complete_cases"]
+
+    assert found["recipes"] == []
+    assert found["reason"] == "40 patients had every assay, which is too few (41 needed)"
 
 
 @pytest.mark.parametrize(

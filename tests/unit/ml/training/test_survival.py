@@ -1,7 +1,11 @@
 """Survival models: times, risks and concordance against scikit-survival."""
 
+import json
+from datetime import UTC, datetime
+
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from scipy.stats import norm, spearmanr
 from sksurv.linear_model import CoxnetSurvivalAnalysis
@@ -11,6 +15,7 @@ from sksurv.util import Surv
 from ml.frames.design_matrix import DesignMatrix
 from ml.intervals import estimate
 from ml.pipelines.recipes import Input
+from ml.study.definition import Study
 from ml.study.modelling import CrossValidation, Recipe
 from ml.training.folds import assign_folds
 from ml.training.survival import (
@@ -21,6 +26,7 @@ from ml.training.survival import (
     concordance,
     out_of_fold_risks,
     parse_times,
+    train_survival,
 )
 from oncoframe.errors import StudyError
 
@@ -121,3 +127,66 @@ def test_aft_model__half_outlive_the_expected_time(times):
 
     assert found[0, 1] == pytest.approx(0.5)
     assert found[0, 2] == pytest.approx(norm.sf(1))
+
+
+@pytest.fixture
+def frame_dir(tmp_path):
+    """Two thirds had an assay that says nothing; one clinical column is the hazard."""
+    rng = np.random.default_rng(4)
+    hazard, days = rng.normal(size=N), np.empty(N)
+    days[:] = rng.exponential(200 * np.exp(-1.5 * hazard)).round() + 1
+    had = np.arange(N) % 3 != 1
+    columns = {
+        "clinical__hazard": "scalar", "ct__noise": "scalar", "ct__ct_performed": "performed",
+    }  # fmt: skip
+    pl.DataFrame(
+        {
+            "patient_id": [f"P{i:03d}" for i in range(N)],
+            "index_timestamp": [datetime(2020, 1, 1, tzinfo=UTC)] * N,
+            "label": [f"{time:.0f}{'' if i % 4 else '+'}" for i, time in enumerate(days)],
+            "clinical__hazard": hazard,
+            "ct__noise": [1.0 if one else None for one in had],
+            "ct__ct_performed": had,
+        }
+    ).write_parquet(tmp_path / "frame.parquet")
+    about = {"feature": "f", "unit": "1", "known": "at_index"}
+    sidecar = {
+        "frame_id": "f00d", "study": "toy", "label_name": "alive",
+        "columns": {
+            name: {**about, "modality": name.partition("__")[0], "kind": kind}
+            for name, kind in columns.items()
+        },
+    }  # fmt: skip
+    (tmp_path / "frame.json").write_text(json.dumps(sidecar))
+    return tmp_path
+
+
+def test_train_survival__compares_sets_on_the_patients_who_had_all(frame_dir):
+    """A set of another assay is of other patients, some of whom live longer for other reasons."""
+    study = Study.model_validate(
+        {
+            "name": "toy", "title": "How long a toy patient lives",
+            "label": {
+                "name": "alive", "version": "1", "kind": "survival", "min_patients_per_class": 1,
+            },
+            "clocks": {"index": "diagnosis"},
+            "features": {"service": "toy_v1"},
+            "modality_sets": {"clinical": ["clinical"], "all": ["clinical", "ct"]},
+            "recipes": ["cox"],
+            "permuted_labels": 0,
+            "cross_validation": {"folds": 3, "repeats": 1, "seed": 1},
+        }
+    )  # fmt: skip
+    result = train_survival(study, frame_dir)
+    found = json.loads(json.dumps(result.as_dict()))["complete_cases"]
+    had = np.arange(N) % 3 != 1
+
+    assert (found["patients"], found["assays"], found["reason"]) == (80, ["ct"], None)
+    for row, model in zip(found["recipes"], result.results, strict=True):
+        times = result.times.of(had)
+        [risks] = model.risks[:, had]
+        expected = concordance_index_censored(times.died, times.days, risks)[0]
+        assert row["concordance"] == pytest.approx(expected)
+    [apart] = result.differences()
+    one, other = (row["concordance"] for row in found["recipes"])
+    assert apart["concordance_complete"][0] == pytest.approx(one - other)
