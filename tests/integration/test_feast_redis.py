@@ -9,7 +9,8 @@ import pytest
 
 from assets.genomics.fusion.reader import CONTRACT as FUSION
 from assets.genomics.snv.reader import CONTRACT as SNV
-from feature_repo.client import OVERRIDES, apply, open_store
+from feature_repo.client import apply, open_store
+from feature_repo.home import OVERRIDES
 from oncoframe.errors import SettingsError
 
 FEATURES = [
