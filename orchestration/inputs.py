@@ -6,7 +6,7 @@ The asset itself records the version of what it read; a run asks whether that is
 there. Patients' files are asked one by one, in :mod:`orchestration.patients.staleness`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -43,6 +43,16 @@ def biomarkers_input(lake: Lake) -> str:
 def registry_input(center: Path | None) -> str:
     """Version of all feature tables and services, as the feature store registers them."""
     return _hash(repr((contracts(center), services())))
+
+
+def feature_versions(lake: Lake) -> dict[str, int | None]:
+    """Feature table -> Delta version, None for a table that was never written."""
+    return {c.table: lake.version(c.table) for c in feature_contracts()}
+
+
+def online_input(versions: Mapping[str, int | None], center: Path | None) -> str:
+    """Version of the feature tables and views that online values are made from."""
+    return _hash(repr((sorted(versions.items()), registry_input(center))))
 
 
 def made_from(instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey], version: str) -> bool:
