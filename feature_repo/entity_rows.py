@@ -171,7 +171,7 @@ def _utc(column: pl.Series) -> pl.Series:
         return column.dt.replace_time_zone("UTC")
     times = column.dt.convert_time_zone("UTC")
     shifted = (column.dt.time() == MIDNIGHT) & (times.dt.time() != MIDNIGHT)
-    _doubt(column.name, zone, shifted.sum(), len(column))
+    _doubt(column.name, zone, int(shifted.sum()), len(column))
     return times
 
 

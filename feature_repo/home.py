@@ -63,7 +63,9 @@ class HomeRegistryStore(FileRegistryStore):
     def get_registry_proto(self) -> RegistryProto:
         """What is registered; nothing before the first ``apply``."""
         if self.file.exists():
-            return super().get_registry_proto()
+            registry = RegistryProto()
+            registry.ParseFromString(self.file.read_bytes())
+            return registry
         warnings.warn(
             f"{self.file.parent}: nothing is registered in this home. Fill it: oncoframe run; "
             "or register the views alone: feast -c feature_repo apply.",

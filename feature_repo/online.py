@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from datetime import UTC, datetime
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import polars as pl
 
@@ -17,6 +17,9 @@ from feature_repo.quick_import import import_feast
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
 
+    from feature_repo.lake_source import LakeSource, LakeTable
+
+_KEY = "patient_id"
 #: Patients compared at once: vectors of a genome are Python lists on their way out of Feast.
 _BATCH = 100
 
@@ -83,37 +86,38 @@ def _differing(
     from feature_repo.home import home_of  # noqa: PLC0415
 
     names = [f"{view.name}:{field.name}" for field in view.features]
-    asked = pl.DataFrame({"patient_id": patients, "event_timestamp": [as_of] * len(patients)})
+    asked = pl.DataFrame({_KEY: patients, "event_timestamp": [as_of] * len(patients)})
     home = home_of(store.config.offline_store.home)
     requests = view_requests(store.config, [view], names, full_feature_names=False)
     # Not by get_historical_features: the audit log tells of values that leave the platform.
     known = join(EntityRows.of(asked), requests, limit=True, strict=False, home=home)
     offline = pl.DataFrame(known).drop("event_timestamp")
-    served = store.get_online_features(names, {"patient_id": list(patients)}).to_dict()
+    served = store.get_online_features(names, {_KEY: list(patients)}).to_dict()
     online = pl.DataFrame(served, schema=offline.schema)
-    return sum((offline[name].ne_missing(online[name])).sum() for name in offline.columns)
+    return sum(int(offline[name].ne_missing(online[name]).sum()) for name in offline.columns)
 
 
 def _due(store: "FeatureStore", view: "FeatureView", end: datetime) -> int:
     """Patients of whom something happened or was learned since a view was materialised."""
-    from feature_repo.lake_source import open_table  # noqa: PLC0415
     from feature_repo.latest import newest_rows  # noqa: PLC0415
+    from feature_repo.views import FOR_EVER  # noqa: PLC0415
 
-    start = view.most_recent_end_time or end - view.ttl
-    table = open_table(store.config, view.batch_source)
-    keys = [view.join_keys[0]]
+    start = view.most_recent_end_time or end - FOR_EVER
     span = (start.replace(tzinfo=start.tzinfo or UTC), end)
-    return len(newest_rows(table, keys=keys, features=[], clocks=[], span=span))
+    return len(newest_rows(_table(store, view), keys=[_KEY], features=[], clocks=[], span=span))
 
 
 def _patients(store: "FeatureStore", view: "FeatureView") -> pl.Series:
+    rows = _table(store, view).rows
+    if rows is None:
+        return pl.Series(_KEY, [], pl.String)
+    return rows.select(pl.col(_KEY).unique()).collect()[_KEY]
+
+
+def _table(store: "FeatureStore", view: "FeatureView") -> "LakeTable":
     from feature_repo.lake_source import open_table  # noqa: PLC0415
 
-    rows = open_table(store.config, view.batch_source).rows
-    key = view.join_keys[0]
-    if rows is None:
-        return pl.Series(key, [], pl.String)
-    return rows.select(pl.col(key).unique()).collect()[key]
+    return open_table(store.config, cast("LakeSource", view.batch_source))
 
 
 def _views(store: "FeatureStore") -> list["FeatureView"]:

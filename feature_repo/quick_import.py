@@ -17,7 +17,7 @@ def import_feast() -> None:
     if "feast" in sys.modules:
         return
     checked = typeguard.typechecked
-    typeguard.typechecked = _unchecked
+    typeguard.typechecked = _unchecked  # type: ignore[assignment]
     try:
         import feast  # noqa: F401, PLC0415
     finally:

@@ -11,6 +11,7 @@ from assets.genomics.fusion.reader import CONTRACT as FUSION
 from assets.genomics.snv.reader import CONTRACT as SNV
 from feature_repo.client import apply, open_store
 from feature_repo.home import OVERRIDES
+from feature_repo.online import differing_cells, materialize
 from oncoframe.errors import SettingsError
 
 FEATURES = [
@@ -74,6 +75,23 @@ def test_redis__serves_what_sqlite_serves(ward, redis_server):
     assert got["BCR_u3a__u3a_ABL1"] == [True, None, None]
     assert got["fusion_performed"] == [True, False, None]
     assert got["snv_gene_burden"] == [[1.0, 0.0, 3.0], None, None]
+
+
+def test_redis__takes_a_correction_whose_event_is_not_newer(ward, redis_server):
+    """Feast's store for Redis skips it by default, and serves what was taken back for ever."""
+    (ward.home / OVERRIDES).write_text(
+        f"online_store:\n  type: redis\n  connection_string: {redis_server}\n"
+    )
+    store = apply(ward.home)
+    materialize(store, ward.at(4))
+    ward.measure(FUSION, "A", created=5, fusion_count=7)
+    ward.measure(FUSION, "B", created=5, fusion_performed=False, withdrawn=True)
+
+    assert materialize(store, ward.at(6))[FUSION.table] == 2
+
+    assert sum(differing_cells(store, as_of=ward.at(6), patients=10).values()) == 0
+    patients = [{"patient_id": patient} for patient in ("A", "B")]
+    assert store.get_online_features(FEATURES, patients).to_dict()["fusion_count"] == [7, None]
 
 
 @pytest.mark.parametrize("text", ["registry: /elsewhere", "online_store: [", "- online_store"])
