@@ -3,6 +3,7 @@
 lake -> materialize -> online store -> differing_cells, beside what the offline store says
 """
 
+import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 import polars as pl
 
 from feature_repo.quick_import import import_feast
+from oncoframe.errors import Unavailable
 
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
@@ -37,13 +39,25 @@ def materialize(store: "FeatureStore", end: datetime) -> dict[str, int]:
     Returns
     -------
     View -> patients whose values were written; what nothing happened to is left as it is.
+
+    Raises
+    ------
+    oncoframe.errors.Unavailable
+        If the online store does not answer.
     """
     import_feast()
     due = {view.name: _due(store, view, end) for view in _views(store)}
     stale = [name for name, patients in due.items() if patients]
     if stale:
-        with redirect_stdout(StringIO()):  # Feast prints a line per view
-            store.materialize_incremental(end, stale)
+        try:
+            with redirect_stdout(StringIO()):  # Feast prints a line per view
+                store.materialize_incremental(end, stale)
+        except _no_answer() as error:
+            raise Unavailable(
+                "the online store does not answer",
+                where=store.config.online_store.type,
+                hint="The features are in the lake; the next run tries again.",
+            ) from error
     return due
 
 
@@ -76,6 +90,12 @@ def differing_cells(store: "FeatureStore", *, as_of: datetime, patients: int) ->
                 some = drawn[first : first + _BATCH]
                 differ[view.name] += _differing(store, view, some, as_of)
     return differ
+
+
+def _no_answer() -> tuple[type[Exception], ...]:
+    """What a store raises that cannot be reached; Redis is an extra and loaded by Feast."""
+    redis = sys.modules.get("redis")
+    return (redis.ConnectionError, redis.TimeoutError) if redis else ()
 
 
 def _differing(

@@ -12,7 +12,7 @@ from assets.genomics.snv.reader import CONTRACT as SNV
 from feature_repo.client import apply, open_store
 from feature_repo.home import OVERRIDES
 from feature_repo.online import differing_cells, materialize
-from oncoframe.errors import SettingsError
+from oncoframe.errors import SettingsError, Unavailable
 
 FEATURES = [
     f"{FUSION.table}:fusion_count",
@@ -92,6 +92,17 @@ def test_redis__takes_a_correction_whose_event_is_not_newer(ward, redis_server):
     assert sum(differing_cells(store, as_of=ward.at(6), patients=10).values()) == 0
     patients = [{"patient_id": patient} for patient in ("A", "B")]
     assert store.get_online_features(FEATURES, patients).to_dict()["fusion_count"] == [7, None]
+
+
+def test_redis__that_does_not_answer_is_said_in_a_sentence(ward):
+    """The last step of a run; its features are in the lake already."""
+    pytest.importorskip("redis", reason="Redis needs feast[redis]")
+    (ward.home / OVERRIDES).write_text(
+        "online_store:\n  type: redis\n  connection_string: 127.0.0.1:9\n"
+    )
+    store = apply(ward.home)
+    with pytest.raises(Unavailable, match=r"redis: the online store does not answer.*next run"):
+        materialize(store, ward.at(4))
 
 
 @pytest.mark.parametrize("text", ["registry: /elsewhere", "online_store: [", "- online_store"])
