@@ -103,8 +103,12 @@ def training_rows(store: "FeatureStore", service: str, entities: pl.DataFrame) -
     """
     from feast.errors import FeatureServiceNotFoundException  # noqa: PLC0415
 
+    from feature_repo.home import StoreWarning  # noqa: PLC0415
+
     try:
-        projections = store.get_feature_service(service, allow_cache=True).feature_view_projections
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", StoreWarning)  # the error says it
+            found = store.get_feature_service(service, allow_cache=True)
     except FeatureServiceNotFoundException as error:
         raise StudyError(
             f"the feature store has no service {service}",
@@ -114,6 +118,10 @@ def training_rows(store: "FeatureStore", service: str, entities: pl.DataFrame) -
     return store.get_historical_features(
         entity_df=rows,
         # References instead of the service itself, which Feast would read and compare once more.
-        features=[f"{view.name_to_use()}:{f.name}" for view in projections for f in view.features],
+        features=[
+            f"{view.name_to_use()}:{f.name}"
+            for view in found.feature_view_projections
+            for f in view.features
+        ],
         full_feature_names=True,
     ).to_arrow()

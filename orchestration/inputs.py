@@ -19,6 +19,9 @@ from oncoframe import files
 from oncoframe.lake import Lake
 from orchestration.settings import PROJECT, Settings
 
+#: Version of how views and services are made of contracts; another one is registered again.
+_VIEWS = 2
+
 
 def clinical_input(settings: Settings) -> str:
     """Version of the landed clinical tables and of the models that read them."""
@@ -42,12 +45,12 @@ def biomarkers_input(lake: Lake) -> str:
 
 def registry_input(center: Path | None) -> str:
     """Version of all feature tables and services, as the feature store registers them."""
-    return _hash(repr((contracts(center), services())))
+    return _hash(repr((contracts(center), services(), _VIEWS)))
 
 
 def feature_versions(lake: Lake) -> dict[str, int | None]:
     """Feature table -> Delta version, None for a table that was never written."""
-    return {c.table: lake.version(c.table) for c in feature_contracts()}
+    return {c.table: lake.version(c.table) for c in contracts()}
 
 
 def online_input(versions: Mapping[str, int | None], center: Path | None) -> str:
