@@ -2,13 +2,14 @@
 
     home -> apply -> open_store -> training_rows
 
-``feature_store.yaml`` says how the store works, a home says where it keeps its files; plain Feast
-(``FeatureStore(repo_path="feature_repo")``) reads the home ``.oncoframe`` beside this folder.
+``feature_store.yaml`` says how the store works, a home says where it keeps its files. Plain Feast
+(``FeatureStore(repo_path="feature_repo")``) opens the home that ``ONCOFRAME_HOME`` names.
 
-Feast takes seconds to import, so each function imports it when it is called: naming this module
+Feast takes a second to import, so each function imports it when it is called: naming this module
 in an asset costs nothing.
 """
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,15 +18,11 @@ import polars as pl
 import pyarrow as pa
 import yaml
 
-from oncoframe.audit import AUDIT_LOG
-from oncoframe.errors import SettingsError, StudyError
+from feature_repo.quick_import import import_feast
+from oncoframe.errors import StudyError
 
 if TYPE_CHECKING:
     from feast import FeatureStore
-
-REPOSITORY = Path(__file__).resolve().parent
-#: File of that name in a home: sections that replace those of the repository.
-OVERRIDES = "feature_store.yaml"
 
 
 def apply(home: Path, center: Path | None = None) -> "FeatureStore":
@@ -33,9 +30,12 @@ def apply(home: Path, center: Path | None = None) -> "FeatureStore":
 
     ``center`` is the folder of a center's own clinical columns, if it has some.
 
-    What is registered but no longer declared is removed; doing it again changes nothing.
+    What we registered once and declare no longer is removed; what somebody else registered stays.
+    Doing it again changes nothing.
     """
-    from feature_repo.entities import PATIENT  # noqa: PLC0415
+    import_feast()
+    from feature_repo.entities import OURS, PATIENT  # noqa: PLC0415
+    from feature_repo.home import StoreWarning  # noqa: PLC0415
     from feature_repo.services import declared_services  # noqa: PLC0415
     from feature_repo.views import declared_views  # noqa: PLC0415
 
@@ -44,9 +44,14 @@ def apply(home: Path, center: Path | None = None) -> "FeatureStore":
     views = declared_views(center)
     objects: list[Any] = [PATIENT, *views, *declared_services(views, center)]
     declared = {declaration.name for declaration in objects}
-    registered: list[Any] = [*store.list_feature_services(), *store.list_feature_views()]
-    gone = [old for old in registered if old.name not in declared]
-    store.apply(objects, objects_to_delete=gone, partial=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StoreWarning)  # that nothing is registered yet
+        registered: list[Any] = [
+            *store.list_feature_services(tags=OURS),
+            *store.list_feature_views(tags=OURS),
+        ]
+        gone = [old for old in registered if old.name not in declared]
+        store.apply(objects, objects_to_delete=gone, partial=False)
     return store
 
 
@@ -67,34 +72,16 @@ def open_store(home: Path, *, versions: Mapping[str, int | None] | None = None) 
     oncoframe.errors.SettingsError
         If the home's file is no YAML, or holds something else than ``online_store``.
     """
-    from feast import FeatureStore, RepoConfig  # noqa: PLC0415
+    import_feast()
+    from feast import RepoConfig  # noqa: PLC0415
 
-    settings: dict[str, Any] = yaml.safe_load((REPOSITORY / "feature_store.yaml").read_text())
-    home = home.resolve()
-    settings["registry"] = str(home / Path(settings["registry"]).name)
-    settings["online_store"]["path"] = str(home / Path(settings["online_store"]["path"]).name)
-    settings |= _overrides(home / OVERRIDES)
-    settings["offline_store"]["lake"] = str(home / "lake")
-    settings["offline_store"]["audit"] = str(home / AUDIT_LOG)
+    from feature_repo.home import REPOSITORY, VARIABLE  # noqa: PLC0415
+    from feature_repo.naming_store import NamingStore  # noqa: PLC0415
+
+    text = (REPOSITORY / "feature_store.yaml").read_text()
+    settings: dict[str, Any] = yaml.safe_load(text.replace(VARIABLE, str(home.resolve())))
     settings["offline_store"]["versions"] = dict(versions or {})
-    return FeatureStore(config=RepoConfig(repo_path=REPOSITORY, **settings))
-
-
-def _overrides(file: Path) -> dict[str, Any]:
-    """Sections of a home's own file; none if there is no file."""
-    if not file.is_file():
-        return {}
-    try:
-        sections = yaml.safe_load(file.read_text())
-    except yaml.YAMLError as error:
-        raise SettingsError("the file is not YAML", where=str(file)) from error
-    if not isinstance(sections, dict) or list(sections) != ["online_store"]:
-        raise SettingsError(
-            "a home decides on its online store only",
-            where=str(file),
-            expected="one section, online_store",
-        )
-    return sections
+    return NamingStore(config=RepoConfig(repo_path=REPOSITORY, **settings))
 
 
 def training_rows(store: "FeatureStore", service: str, entities: pl.DataFrame) -> pa.Table:
@@ -116,8 +103,12 @@ def training_rows(store: "FeatureStore", service: str, entities: pl.DataFrame) -
     """
     from feast.errors import FeatureServiceNotFoundException  # noqa: PLC0415
 
+    from feature_repo.home import StoreWarning  # noqa: PLC0415
+
     try:
-        projections = store.get_feature_service(service, allow_cache=True).feature_view_projections
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", StoreWarning)  # the error says it
+            found = store.get_feature_service(service, allow_cache=True)
     except FeatureServiceNotFoundException as error:
         raise StudyError(
             f"the feature store has no service {service}",
@@ -127,6 +118,10 @@ def training_rows(store: "FeatureStore", service: str, entities: pl.DataFrame) -
     return store.get_historical_features(
         entity_df=rows,
         # References instead of the service itself, which Feast would read and compare once more.
-        features=[f"{view.name_to_use()}:{f.name}" for view in projections for f in view.features],
+        features=[
+            f"{view.name_to_use()}:{f.name}"
+            for view in found.feature_view_projections
+            for f in view.features
+        ],
         full_feature_names=True,
     ).to_arrow()

@@ -2,11 +2,13 @@
 
     pandas or Polars frame -> Arrow table with UTC times -> asks of the point-in-time join
 
-Time zones are converted to UTC; a time without a zone is UTC already, as everywhere in Feast.
+Time zones are converted to UTC; a time without a zone is UTC already, as everywhere in Feast. Where
+that is hardly what was meant, a warning says so.
 """
 
+import warnings
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any
 
 import pandas as pd
@@ -15,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from feast.errors import EntityTimestampInferenceException, FeastEntityDFMissingColumnsError
 
+from feature_repo.home import StoreWarning
 from oncoframe.contracts import UTC_TIME
 from oncoframe.errors import StudyError
 from oncoframe.point_in_time import AS_OF, KNOWN_BY
@@ -23,6 +26,7 @@ from oncoframe.point_in_time import AS_OF, KNOWN_BY
 AS_OF_COLUMN = "event_timestamp"
 #: Optional column of an entity frame: values learned later than this are not seen.
 KNOWN_BY_COLUMN = "known_by"
+MIDNIGHT = time(0)
 
 
 @dataclass(frozen=True)
@@ -141,26 +145,52 @@ def _is_time_dtype(dtype: Any) -> bool:
 
 
 def _utc_pandas(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    name = str(column.name)
     if pd.api.types.is_numeric_dtype(column):
-        raise _unreadable(str(column.name), str(column.dtype))  # pandas would count from 1970
+        raise _unreadable(name, str(column.dtype))  # pandas would count from 1970
     try:
         # Python datetimes of several zones share an object column, which Arrow cannot hold.
         times = pd.to_datetime(column, utc=True)
     except (TypeError, ValueError) as error:
-        raise _unreadable(str(column.name), str(column.dtype)) from error
+        raise _unreadable(name, str(column.dtype)) from error
+    if _is_time_dtype(column.dtype):
+        shifted = (column == column.dt.normalize()) & (times != times.dt.normalize())
+        _doubt(name, column.dt.tz, int(shifted.sum()), len(column))
     return times.dt.as_unit("us")
 
 
 def _utc(column: pl.Series) -> pl.Series:
     if isinstance(column.dtype, pl.Date):
-        column = column.cast(pl.Datetime("us"))
+        return column.cast(pl.Datetime("us", "UTC"))
     if not isinstance(column.dtype, pl.Datetime):
         raise _unreadable(column.name, str(column.dtype))
     zone = column.dtype.time_zone
     column = column.dt.cast_time_unit("us")
     if zone is None:
+        _doubt(column.name, zone, 0, len(column))
         return column.dt.replace_time_zone("UTC")
-    return column.dt.convert_time_zone("UTC")
+    times = column.dt.convert_time_zone("UTC")
+    shifted = (column.dt.time() == MIDNIGHT) & (times.dt.time() != MIDNIGHT)
+    _doubt(column.name, zone, int(shifted.sum()), len(column))
+    return times
+
+
+def _doubt(column: str, zone: object, shifted: int, rows: int) -> None:
+    """Warn of times that may not be those that were meant."""
+    if zone is None and rows:
+        warnings.warn(
+            f"entity column {column} has no time zone and is read as UTC.",
+            StoreWarning,
+            stacklevel=2,
+        )
+    if shifted:
+        warnings.warn(
+            f"entity column {column}: {shifted} of {rows} times are midnight in {zone}, which is "
+            "another hour in UTC; the lake dates days by midnight in UTC, so that a finding of "
+            "that day may not count yet.",
+            StoreWarning,
+            stacklevel=2,
+        )
 
 
 def _unreadable(column: str, dtype: str) -> StudyError:

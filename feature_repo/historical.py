@@ -8,6 +8,7 @@ The caller's rows come back in the caller's order, each with the values it may s
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
@@ -16,8 +17,9 @@ from feast import FeatureView, RepoConfig
 from feature_repo.dtypes import polars_type
 from feature_repo.entity_rows import EntityRows
 from feature_repo.lake_source import LakeSource, LakeTable, open_table
+from feature_repo.misses import Miss, miss, warn_of
 from oncoframe.columns import SEPARATOR
-from oncoframe.contracts import KEY_COLUMNS, WITHDRAWN
+from oncoframe.contracts import KEY_COLUMNS, WITHDRAWN, Known
 from oncoframe.errors import StudyError
 from oncoframe.point_in_time import CLOCKS, CREATED_TIME, EVENT_TIME, latest_known_rows, take_rows
 
@@ -42,6 +44,8 @@ class ViewRequest:
         Column of the table -> its type.
     prefix
         What goes before the columns' names in the result.
+    outcomes
+        Whether the columns are known only after the index event.
     """
 
     view: str
@@ -51,6 +55,7 @@ class ViewRequest:
     ttl: timedelta | None
     columns: dict[str, pl.DataType]
     prefix: str
+    outcomes: bool
 
 
 def view_requests(
@@ -90,29 +95,38 @@ def view_requests(
                 ttl=view.ttl or None,
                 columns={feature: polars_type(types[feature]) for feature in features},
                 prefix=f"{name}{SEPARATOR}" if full_feature_names else "",
+                outcomes=view.tags.get("known") == Known.AFTER_INDEX,
             )
         )
     return requests
 
 
 def join(
-    rows: EntityRows, requests: Sequence[ViewRequest], *, limit: bool, strict: bool
+    rows: EntityRows, requests: Sequence[ViewRequest], *, limit: bool, strict: bool, home: Path
 ) -> pa.Table:
     """Entity columns and the requested features, one row per entity row.
+
+    Where a view finds nothing though there are rows, a warning says why.
 
     Parameters
     ----------
     limit, strict
         See :meth:`~feature_repo.entity_rows.EntityRows.asks`.
+    home
+        Named in a warning.
 
     Raises
     ------
     oncoframe.errors.StudyError
-        If a feature would be named like another column.
+        If a feature would be named like another column, or an outcome is asked for as of a time
+        at which it was not known.
     """
     columns = dict(zip(rows.table.column_names, rows.table.columns, strict=True))
+    misses = []
     for request in requests:
-        values = _values(rows, request, limit=limit, strict=strict).to_arrow()
+        found, missed = _values(rows, request, limit=limit, strict=strict)
+        misses += [missed] if missed else []
+        values = found.to_arrow()
         named = {request.prefix + name: values[name] for name in values.column_names}
         clash = named.keys() & columns.keys()
         if clash:
@@ -123,20 +137,45 @@ def join(
                 hint="Ask for full_feature_names=True.",
             )
         columns |= named
+    warn_of(misses, asked=rows.table.num_rows, views=len(requests), home=home)
     return pa.table(columns)
 
 
-def _values(rows: EntityRows, request: ViewRequest, *, limit: bool, strict: bool) -> pl.DataFrame:
+def _values(
+    rows: EntityRows, request: ViewRequest, *, limit: bool, strict: bool
+) -> tuple[pl.DataFrame, Miss | None]:
+    """Values of one view, and why there are none where nothing was found."""
     if request.table.rows is None:
-        return pl.DataFrame(schema=request.columns).clear(rows.table.num_rows)
-    asks = rows.asks(
-        {asked: KEY_COLUMNS[key] for key, asked in request.keys.items()}, limit=limit, strict=strict
-    )
+        nothing = pl.DataFrame(schema=request.columns).clear(rows.table.num_rows)
+        return nothing, Miss(request.view, is_written=False, knows_patients=False)
+    keys = {asked: KEY_COLUMNS[key] for key, asked in request.keys.items()}
     columns = [*request.keys, *CLOCKS, WITHDRAWN]
     schema = request.table.rows.collect_schema()
     history = request.table.rows.select(name for name in columns if name in schema).collect()
-    seen = latest_known_rows(asks, history, keys=request.keys, ttl=request.ttl)
-    return take_rows(request.table.rows, seen, request.columns)
+
+    def see(asks: pl.DataFrame) -> pl.Series:
+        return latest_known_rows(asks, history, keys=request.keys, ttl=request.ttl)
+
+    asks = rows.asks(keys, limit=limit, strict=strict or request.outcomes)
+    seen = see(asks)
+    if request.outcomes and not strict:
+        early = see(rows.asks(keys, limit=limit, strict=False)).is_not_null() & seen.is_null()
+        _refuse_early(request, early)
+    nothing_seen = seen.null_count() == len(seen)
+    missed = miss(request.view, asks, history, request.keys) if nothing_seen else None
+    return take_rows(request.table.rows, seen, request.columns), missed
+
+
+def _refuse_early(request: ViewRequest, early: pl.Series) -> None:
+    """Refuse outcomes as of a time before they were learned, whatever is known today."""
+    if early.any():
+        raise StudyError(
+            f"{early.sum()} of {len(early)} rows ask for outcomes as of a time at which nobody "
+            "knew them",
+            where=f"feature view {request.view}",
+            expected="event_timestamp not before the outcome was learned (created_timestamp)",
+            hint="Ask for outcomes in a call of their own, as of today.",
+        )
 
 
 def patients_between(

@@ -8,7 +8,6 @@ What does not belong here: which rows an entity row may see (point_in_time).
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
@@ -17,6 +16,7 @@ from feast.data_source import DataSource
 from feast.protos.feast.core.DataSource_pb2 import DataSource as DataSourceProto
 from feast.type_map import pa_to_feast_value_type
 
+from feature_repo.home import home_of
 from oncoframe.contracts import KEY_COLUMNS
 from oncoframe.errors import ContractViolation
 from oncoframe.lake import Lake
@@ -147,7 +147,7 @@ class LakeTable:
 
 def open_lake(config: RepoConfig) -> Lake:
     """Lake of a feature store."""
-    return Lake(Path(config.repo_path or ".") / config.offline_store.lake)
+    return Lake(home_of(config.offline_store.home) / "lake")
 
 
 def open_table(config: RepoConfig, source: LakeSource) -> LakeTable:

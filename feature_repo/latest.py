@@ -1,7 +1,7 @@
 """Pulling rows out of one source: the newest for the online store, or all of a time span."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 from feast import RepoConfig
@@ -12,7 +12,18 @@ from feature_repo.lake_source import LakeSource, LakeTable, open_table
 from feature_repo.retrieval import local_path
 from oncoframe.contracts import KEY_COLUMNS, WITHDRAWN
 from oncoframe.errors import StudyError
-from oncoframe.point_in_time import CLOCKS, EVENT_TIME, latest_events, take_rows
+from oncoframe.point_in_time import (
+    CLOCKS,
+    CREATED_TIME,
+    EVENT_TIME,
+    latest_events,
+    standing,
+    take_rows,
+)
+
+#: A row is dated before it is written: what an earlier materialisation could not see yet is
+#: looked for this far back.
+LATE = timedelta(hours=1)
 
 _ROW = "__row"
 
@@ -44,10 +55,11 @@ def newest_rows(
     clocks: Sequence[str],
     span: tuple[datetime, datetime],
 ) -> pl.DataFrame:
-    """Newest row of each key with an event in a time span, ends included.
+    """Newest row of each key of which something happened, or was learned, in a time span.
 
-    Of a key whose rows were all taken back, the last that does so: nulls, which overwrite what
-    an online store holds.
+    A row that came late, corrects or takes back an earlier one changes what is true of a patient
+    without an event of that time. Of a key whose rows were all taken back, nulls, which overwrite
+    what an online store holds. No event after the span is seen.
 
     Parameters
     ----------
@@ -60,11 +72,17 @@ def newest_rows(
     schema = table.rows.collect_schema()
     narrow = [*keys, *CLOCKS, *([WITHDRAWN] if WITHDRAWN in schema else [])]
     history = table.rows.with_row_index(_ROW).select(_ROW, *narrow)
-    newest = latest_events(history.filter(_within(EVENT_TIME, *span)), by=keys, taken_back=True)
-    positions = newest.select(_ROW).collect().to_series()
+    start, end = span
+    learned = _within(CREATED_TIME, start - LATE, None)
+    touched = history.filter(_within(EVENT_TIME, start, end) | learned)
+    seen = history.filter(_within(EVENT_TIME, None, end)).join(touched, on=keys, how="semi")
+    newest = latest_events(seen, by=keys, taken_back=True).collect().sort(_ROW)
     # A column that a view has and the table has not yet is null; Feast knows its type.
     types = {name: schema.get(name, pl.Null()) for name in columns}
-    values = take_rows(table.rows, positions.sort(), types)
+    values = take_rows(table.rows, newest[_ROW], types)
+    if WITHDRAWN in schema:
+        stands = pl.lit(newest.select(standing()).to_series())
+        values = values.with_columns(pl.when(stands).then(name).alias(name) for name in features)
     return values.rechunk()  # Feast writes only the first chunk to the online store
 
 

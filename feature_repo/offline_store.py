@@ -25,6 +25,7 @@ from pydantic import Field
 
 from feature_repo.entity_rows import EntityRows
 from feature_repo.historical import join, patients_between, view_requests
+from feature_repo.home import home_of
 from feature_repo.latest import all_rows, newest_rows, open_source
 from feature_repo.retrieval import LakeRetrievalJob, audited
 
@@ -36,10 +37,8 @@ class LakeOfflineStoreConfig(FeastConfigBaseModel):
     ----------
     type
         Path of the store's class.
-    lake
-        Folder of the lake; a relative one starts at the feature repository.
-    audit
-        File of the audit log, in which each pull of features leaves a line; None keeps none.
+    home
+        Folder of the lake and of the audit log, in which each pull of features leaves a line.
     known_by
         ``as_of``: a value counts only if it was known by the entity row's time, unless the entity
         frame names another time in its column ``known_by``. ``ever``: without that column it
@@ -50,8 +49,7 @@ class LakeOfflineStoreConfig(FeastConfigBaseModel):
     """
 
     type: str = "feature_repo.offline_store.LakeOfflineStore"
-    lake: str = "../.oncoframe/lake"
-    audit: str | None = None
+    home: str = ""
     known_by: Literal["as_of", "ever"] = "as_of"
     versions: dict[str, int | None] = Field(default_factory=dict)
 
@@ -104,7 +102,14 @@ class LakeOfflineStore(OfflineStore):
             rows = EntityRows.of(entity_df)
             first, last = rows.span
         versions = {request.source: request.table.version for request in requests}
-        read = partial(join, rows, requests, limit=limit, strict=filter_by_created_timestamp)
+        read = partial(
+            join,
+            rows,
+            requests,
+            limit=limit,
+            strict=filter_by_created_timestamp,
+            home=home_of(config.offline_store.home),
+        )
         return LakeRetrievalJob(
             audited(read, config, features=feature_refs, versions=versions),
             versions=versions,

@@ -20,7 +20,8 @@ from feast.infra.offline_stores.file_source import FileSource, SavedDatasetFileS
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
 from feast.saved_dataset import SavedDatasetStorage
 
-from oncoframe.audit import Action, AuditLog, machine_user
+from feature_repo.home import home_of
+from oncoframe.audit import AUDIT_LOG, Action, AuditLog, machine_user
 from oncoframe.errors import StudyError
 
 
@@ -84,6 +85,26 @@ class LakeRetrievalJob(RetrievalJob):
         frame: pd.DataFrame = self._to_arrow_internal(timeout).to_pandas()
         return frame
 
+    def to_remote_storage(self) -> list[str]:
+        """Refused: the lake has no warehouse that could export files.
+
+        Raises
+        ------
+        oncoframe.errors.StudyError
+            Always.
+        """
+        raise _refused("to_remote_storage")
+
+    def to_sql(self) -> str:
+        """Refused: the lake is read by Polars, there is no SQL behind the rows.
+
+        Raises
+        ------
+        oncoframe.errors.StudyError
+            Always.
+        """
+        raise _refused("to_sql")
+
     def persist(
         self,
         storage: SavedDatasetStorage,
@@ -114,6 +135,13 @@ class LakeRetrievalJob(RetrievalJob):
         pq.write_table(self.to_arrow(timeout=timeout), path)
 
 
+def _refused(call: str) -> StudyError:
+    return StudyError(
+        "the lake has no query engine behind it that could do this", where=call,
+        hint="Take to_arrow, to_polars or to_df, or write a file with persist.",
+    )  # fmt: skip
+
+
 def local_path(uri: str, repo_path: Path | None) -> Path:
     """Path of a saved dataset; a relative one starts at the feature repository."""
     return Path(FileSource.get_uri_for_file_path(repo_path, uri))
@@ -126,22 +154,20 @@ def audited(
     features: Sequence[str],
     versions: Mapping[str, int | None],
 ) -> Callable[[], pa.Table]:
-    """The same reading, which leaves a line in the log that the configuration names.
+    """The same reading, which leaves a line in the audit log of the home.
 
     Parameters
     ----------
     read
         Joins the rows.
     config
-        Feast's; without ``audit`` in its section ``offline_store`` nothing is written.
+        Feast's; the log is that of its home.
     features
         References, ``<view>:<feature>``.
     versions
         Lake table -> Delta version that is read.
     """
-    if config.offline_store.audit is None:
-        return read
-    log = AuditLog(Path(config.repo_path or ".") / config.offline_store.audit)
+    log = AuditLog(home_of(config.offline_store.home) / AUDIT_LOG)
 
     def read_and_tell() -> pa.Table:
         rows = read()

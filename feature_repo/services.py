@@ -10,6 +10,7 @@ from pathlib import Path
 from feast import FeatureService, FeatureView
 
 from assets.store.catalog import service_contracts, services
+from feature_repo.entities import OURS, OWNER
 from feature_repo.views import VIEWS, served
 
 
@@ -21,6 +22,8 @@ def _service(
         name=name,
         features=[served(view, tables[view.name]) for view in views if view.name in tables],
         description=f"What is known at the index event: {', '.join(modalities)}.",
+        owner=OWNER,
+        tags=OURS,
     )
 
 

@@ -6,7 +6,7 @@ The asset itself records the version of what it read; a run asks whether that is
 there. Patients' files are asked one by one, in :mod:`orchestration.patients.staleness`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,6 +18,9 @@ from assets.store.catalog import contracts, services
 from oncoframe import files
 from oncoframe.lake import Lake
 from orchestration.settings import PROJECT, Settings
+
+#: Version of how views and services are made of contracts; another one is registered again.
+_VIEWS = 2
 
 
 def clinical_input(settings: Settings) -> str:
@@ -42,7 +45,17 @@ def biomarkers_input(lake: Lake) -> str:
 
 def registry_input(center: Path | None) -> str:
     """Version of all feature tables and services, as the feature store registers them."""
-    return _hash(repr((contracts(center), services())))
+    return _hash(repr((contracts(center), services(), _VIEWS)))
+
+
+def feature_versions(lake: Lake) -> dict[str, int | None]:
+    """Feature table -> Delta version, None for a table that was never written."""
+    return {c.table: lake.version(c.table) for c in contracts()}
+
+
+def online_input(versions: Mapping[str, int | None], center: Path | None) -> str:
+    """Version of the feature tables and views that online values are made from."""
+    return _hash(repr((sorted(versions.items()), registry_input(center))))
 
 
 def made_from(instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey], version: str) -> bool:

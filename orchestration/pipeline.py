@@ -1,7 +1,7 @@
 """The main job as a sequence of Dagster runs, for the command line and the job ``everything``.
 
 landed_files -> per-patient features, a run per chunk -> clinical tables -> biomarkers -> registry
-    -> frame, model, report, candidate
+    -> online values; frame, model, report, candidate
 
 Each step is a Dagster run of its own, because Dagster skips what depends on a per-patient asset in
 the run that leaves a patient out. A step is not run if its assets were last made from the input
@@ -11,7 +11,7 @@ that lies there now: their data version says from which.
 import re
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -29,7 +29,14 @@ from oncoframe.ledger import Outcome
 from oncoframe.migration import mark
 from oncoframe.modalities import assays, spec
 from orchestration.groups import group
-from orchestration.inputs import biomarkers_input, clinical_input, made_from, registry_input
+from orchestration.inputs import (
+    biomarkers_input,
+    clinical_input,
+    feature_versions,
+    made_from,
+    online_input,
+    registry_input,
+)
 from orchestration.lost_runs import RunningProcess
 from orchestration.partitions import PATIENTS
 from orchestration.patients import staleness
@@ -133,7 +140,7 @@ class Pipeline:
         if only in (None, "biomarkers"):
             self._biomarkers()
         if only in (None, "store"):
-            self._register()
+            self.fill_store()
         return self._report(stale, start)
 
     def retry(self) -> RunReport:
@@ -282,12 +289,32 @@ class Pipeline:
         untold = {e.patient_id for e in plan.settled if e.outcome in _DONE} - told
         return sorted(plan.stale() | untold)
 
+    def fill_store(self) -> None:
+        """Register what is declared, and bring online values up to date with the lake."""
+        versions, center = feature_versions(self.lake), self.settings.center
+        self._make_store({**self._registry(), "online_features": online_input(versions, center)})
+
+    def _registry(self) -> dict[str, str]:
+        return {"feature_registry": registry_input(self.settings.center)}
+
+    def _make_store(self, made_of: Mapping[str, str]) -> None:
+        """Make those of some assets of the store that were last made from something else."""
+        stale = [
+            dg.AssetKey(name)
+            for name, version in made_of.items()
+            if not made_from(self.instance, [dg.AssetKey(name)], version)
+        ]
+        if stale:
+            with self.progress.task("store", 1) as advance:
+                self.materialize(stale)
+                advance()
+
     def _biomarkers(self) -> None:
         self._unless_made("biomarkers", [BIOMARKERS.table], biomarkers_input(self.lake))
 
     def _register(self) -> None:
         """Tell the feature store what this version declares, such as a column that is new in it."""
-        self._unless_made("store", ["feature_registry"], registry_input(self.settings.center))
+        self._make_store(self._registry())
 
     def _unless_made(self, stage: str, tables: Sequence[str], version: str) -> None:
         """Make the assets of a stage, unless its tables were last made from this input."""

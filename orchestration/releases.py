@@ -32,6 +32,7 @@ def promote_challenger(
         result = pipeline.materialize([key], config={key: config})
     except dg.Failure as refused:
         raise PromotionError(str(refused.description)) from refused
+    pipeline.fill_store()  # whom the new champion is asked about is served as the lake has him
     [event] = result.asset_materializations_for_node(key.to_python_identifier())
     told = {name: entry.value for name, entry in event.metadata.items()}
     return {

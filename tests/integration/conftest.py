@@ -90,8 +90,9 @@ class Clinic:
             provider="local",
             registry=str(self._registry),
             online_store={"type": "sqlite", "path": str(self.home / "online.db")},
-            offline_store={**store, "lake": "lake", **offline},
+            offline_store={**store, "home": str(self.home), **offline},
             materialization={"pull_latest_features": pull_latest},
+            coerce_tz_aware=False,
             repo_path=self.home,
         )
 

@@ -12,6 +12,8 @@ from feature_repo.entities import PATIENT
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:On demand feature view is an experimental:RuntimeWarning"),
+    # Many questions here are answered with nothing.
+    pytest.mark.filterwarnings("ignore::feature_repo.home.StoreWarning"),
     # Ibis, behind Feast's store, calls DuckDB by its old names.
     pytest.mark.filterwarnings("ignore:fetch_arrow_table.. is deprecated:DeprecationWarning"),
 ]

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from feast.errors import EntityTimestampInferenceException, FeastEntityDFMissingColumnsError
 
+from feature_repo.home import StoreWarning
 from oncoframe.errors import StudyError
 
 pytestmark = pytest.mark.filterwarnings(
@@ -21,6 +22,7 @@ NAIVE = [moment.replace(tzinfo=None) for moment in MOMENTS]
 BERLIN, TOKYO = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Tokyo")
 
 
+@pytest.mark.filterwarnings("ignore:entity column event_timestamp has no time zone")
 @pytest.mark.parametrize(
     "times",
     [
@@ -59,10 +61,11 @@ def test_as_of__of_a_day_is_its_first_moment(clinic):
 
 def test_as_of__is_the_only_time_column_under_any_name(clinic):
     """As in other Feast stores; known_by is never taken for it."""
-    clinic.write("blood", "A", 1, 1, count=1)
+    clinic.write("blood", "A", 0, 0, count=1)
+    clinic.write("blood", "A", 1, 1, count=2)
     for frame in (pd.DataFrame, pl.DataFrame):
         entities = frame({"patient_id": ["A"], "seen_on": [EPOCH], "known_by": [MOMENTS[1]]})
-        assert clinic.counts(entities) == [None]
+        assert clinic.counts(entities) == [1]
 
 
 @pytest.mark.parametrize(
@@ -119,3 +122,61 @@ def test_entity_rows__as_a_query_are_refused(clinic):
     """There is no SQL engine behind the lake; nothing must be guessed from the text."""
     with pytest.raises(StudyError, match="as a query"):
         clinic.counts("SELECT patient_id, event_timestamp FROM cohort")
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+@pytest.mark.parametrize(
+    ("zone", "message"),
+    [
+        (None, "entity column event_timestamp has no time zone and is read as UTC"),
+        (BERLIN, r"1 of 2 times are midnight in Europe/Berlin, .* another hour in UTC"),
+    ],
+)
+def test_as_of__that_is_hardly_meant_is_warned_of(clinic, frame, zone, message):
+    """A diagnosis dated in local midnight lies on the day before in UTC, where nothing is known."""
+    clinic.write("blood", "A", 0, 0, count=1)
+    clinic.write("blood", "A", 9, 9, count=2)
+    midnight, noon = datetime(2020, 1, 10, tzinfo=zone), datetime(2020, 1, 10, 12, tzinfo=zone)
+    entities = frame({"patient_id": ["A", "A"], "event_timestamp": [midnight, noon]})
+
+    with pytest.warns(StoreWarning, match=message):
+        counts = clinic.counts(entities)
+
+    assert counts == ([2, 2] if zone is None else [1, 2])
+
+
+def test_as_of__in_utc_is_believed(clinic):
+    """A warning at each pull would be read by nobody; pytest makes errors of them."""
+    clinic.write("blood", "A", 0, 0, count=1)
+    for day in (EPOCH, EPOCH.date()):
+        assert clinic.counts(pl.DataFrame({"patient_id": ["A"], "event_timestamp": [day]})) == [1]
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"patient_id": "A", "day": 1}, "blood: .* all 1 rows of these patients became true"),
+        ({"patient_id": "A", "day": 3}, "blood: .* all 1 rows that were true by then were learned"),
+        ({"patient_id": "a", "day": 9}, "none of the 1 entity rows names a patient .*other ids"),
+    ],
+)
+def test_ask__that_matches_nothing_is_told_why(clinic, asked, message):
+    """Nulls alone look like an assay that was never done."""
+    clinic.write("blood", "A", 2, 5, count=1)
+    with pytest.warns(StoreWarning, match=message):
+        assert clinic.counts(clinic.asks(asked["patient_id"], as_of=asked["day"])) == [None]
+
+
+def test_ask__of_an_empty_lake_is_told_so(clinic):
+    """A home in another place, or one that was never filled, answers every question with null."""
+    with pytest.warns(StoreWarning, match=r"the lake has no row of any table .* oncoframe run"):
+        assert clinic.counts(clinic.asks("A")) == [None]
+
+
+def test_ask__of_a_view_that_few_have_is_no_reason_to_warn(clinic):
+    """Most patients never had a CT; pytest makes errors of warnings."""
+    clinic.write("blood", "A", 1, 1, count=1)
+    clinic.write("marrow", "B", 1, 1, count=2)
+    references = ["blood:count", "marrow:count"]
+    job = clinic.store().get_historical_features(clinic.asks("A"), references, True)
+    assert job.to_polars()["blood__count"].to_list() == [1]

@@ -15,6 +15,8 @@ from oncoframe.audit import AuditLog
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:On demand feature view is an experimental:RuntimeWarning"),
+    # Many questions here are answered with nothing, and some times have no zone.
+    pytest.mark.filterwarnings("ignore::feature_repo.home.StoreWarning"),
 ]
 
 days = st.integers(0, 5)
@@ -255,7 +257,7 @@ def test_pulls__leave_a_line_in_the_audit_log_of_the_home(clinic):
     """One per reading, with counts and versions; a patient's name has no place there."""
     clinic.write("blood", "ANNA", 1, 2, count=7)
     log = AuditLog(clinic.home / "audit" / "log.jsonl")
-    store = clinic.store(audit="audit/log.jsonl")
+    store = clinic.store()
     job = store.get_historical_features(clinic.asks("ANNA", "OTTO"), ["blood:count"])
     assert log.entries() == []
 

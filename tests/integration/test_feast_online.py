@@ -3,8 +3,16 @@
 import asyncio
 
 import httpx
+import numpy as np
 import pytest
 from feast.feature_server import get_app
+
+from assets.clinical.contract import clinical_contract
+from assets.genomics.fusion.reader import CONTRACT as FUSION
+from assets.genomics.snv.reader import CONTRACT as SNV
+from feature_repo.client import apply
+from feature_repo.online import differing_cells, materialize
+from feature_repo.views import VIEWS
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:On demand feature view is an experimental:RuntimeWarning"
@@ -105,3 +113,50 @@ async def _request(app, method, path, **content):
         response = await client.request(method, path, **content)
     assert response.status_code == 200, response.text
     return response.json()
+
+
+TOLD = (FUSION, SNV, clinical_contract())
+
+
+def tell(hospital, rng, *, day):
+    """Rows that a hospital learns on a day: of now, of long ago, corrections, withdrawals."""
+    for contract in TOLD:
+        for patient in rng.choice(list("ABCDEF"), size=3, replace=False):
+            values = {"snv_gene_burden": [float(day), 1.0]} if contract is SNV else {}
+            if contract is FUSION:
+                values = {"fusion_count": day, "withdrawn": bool(rng.random() < 0.3) or None}
+            hospital.measure(
+                contract,
+                patient,
+                event=int(rng.choice([-600, -1, 0, day])),
+                # Dated shortly before the last materialisation, written after it.
+                created=day - 0.99 if patient in "AB" else day - 0.5,
+                run_id=f"{day}",
+                **values,
+            )
+
+
+def test_materialize__keeps_up_with_what_is_learned_late(hospital):
+    """Feast goes by event time: a correction, and all that is older than a year, stayed out."""
+    store, rng = apply(hospital.home), np.random.default_rng(0)
+    for day in range(1, 5):
+        tell(hospital, rng, day=day)
+        written = materialize(store, hospital.at(day))
+        assert 3 <= written[FUSION.table] <= 6
+        differ = differing_cells(store, as_of=hospital.at(day), patients=1000)
+        assert differ == {view.name: 0 for view in VIEWS}
+    materialize(store, hospital.at(7))  # ends of a span are part of it
+    assert set(materialize(store, hospital.at(9)).values()) == {0}
+
+
+def test_differing_cells__are_counted(hospital):
+    """A check that finds no difference after a failed materialisation would always pass."""
+    store = apply(hospital.home)
+    hospital.measure(FUSION, "A", created=1, fusion_count=1)
+    materialize(store, hospital.at(2))
+    hospital.measure(FUSION, "A", created=3, fusion_count=2)
+    hospital.measure(FUSION, "B", created=3)
+    differ = differing_cells(store, as_of=hospital.at(4), patients=1000)
+    # The count of A, and that B was tested.
+    assert differ == {**{view.name: 0 for view in VIEWS}, FUSION.table: 2}
+    assert sum(differing_cells(store, as_of=hospital.at(4), patients=1).values()) == 1

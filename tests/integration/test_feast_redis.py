@@ -9,8 +9,10 @@ import pytest
 
 from assets.genomics.fusion.reader import CONTRACT as FUSION
 from assets.genomics.snv.reader import CONTRACT as SNV
-from feature_repo.client import OVERRIDES, apply, open_store
-from oncoframe.errors import SettingsError
+from feature_repo.client import apply, open_store
+from feature_repo.home import OVERRIDES
+from feature_repo.online import differing_cells, materialize
+from oncoframe.errors import SettingsError, Unavailable
 
 FEATURES = [
     f"{FUSION.table}:fusion_count",
@@ -73,6 +75,34 @@ def test_redis__serves_what_sqlite_serves(ward, redis_server):
     assert got["BCR_u3a__u3a_ABL1"] == [True, None, None]
     assert got["fusion_performed"] == [True, False, None]
     assert got["snv_gene_burden"] == [[1.0, 0.0, 3.0], None, None]
+
+
+def test_redis__takes_a_correction_whose_event_is_not_newer(ward, redis_server):
+    """Feast's store for Redis skips it by default, and serves what was taken back for ever."""
+    (ward.home / OVERRIDES).write_text(
+        f"online_store:\n  type: redis\n  connection_string: {redis_server}\n"
+    )
+    store = apply(ward.home)
+    materialize(store, ward.at(4))
+    ward.measure(FUSION, "A", created=5, fusion_count=7)
+    ward.measure(FUSION, "B", created=5, fusion_performed=False, withdrawn=True)
+
+    assert materialize(store, ward.at(6))[FUSION.table] == 2
+
+    assert sum(differing_cells(store, as_of=ward.at(6), patients=10).values()) == 0
+    patients = [{"patient_id": patient} for patient in ("A", "B")]
+    assert store.get_online_features(FEATURES, patients).to_dict()["fusion_count"] == [7, None]
+
+
+def test_redis__that_does_not_answer_is_said_in_a_sentence(ward):
+    """The last step of a run; its features are in the lake already."""
+    pytest.importorskip("redis", reason="Redis needs feast[redis]")
+    (ward.home / OVERRIDES).write_text(
+        "online_store:\n  type: redis\n  connection_string: 127.0.0.1:9\n"
+    )
+    store = apply(ward.home)
+    with pytest.raises(Unavailable, match=r"redis: the online store does not answer.*next run"):
+        materialize(store, ward.at(4))
 
 
 @pytest.mark.parametrize("text", ["registry: /elsewhere", "online_store: [", "- online_store"])

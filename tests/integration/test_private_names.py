@@ -485,6 +485,7 @@ def test_feast__calls_an_offline_store_with_the_parameters_of_ours():
     f"{OFFLINE_STORE}.RetrievalJob",
     f"{OFFLINE_STORE}.RetrievalJob _to_arrow_internal _to_df_internal to_arrow persist",
     f"{OFFLINE_STORE}.RetrievalJob full_feature_names on_demand_feature_views metadata",
+    f"{OFFLINE_STORE}.RetrievalJob to_remote_storage to_sql",
     f"{OFFLINE_STORE}.RetrievalMetadata",
 )
 def test_feast__asks_a_retrieval_job_for_its_arrow_table():
@@ -515,6 +516,8 @@ def test_feast__asks_a_retrieval_job_for_its_arrow_table():
     assert Job().to_df()["count"].tolist() == [7]
     asked = list(inspect.signature(RetrievalJob.persist).parameters)
     assert asked == ["self", "storage", "allow_overwrite", "timeout"]
+    for refused in (RetrievalJob.to_remote_storage, RetrievalJob.to_sql):
+        assert list(inspect.signature(refused).parameters) == ["self"]
 
 
 @watches(
@@ -536,6 +539,29 @@ def test_feast__stores_a_source_as_it_says_and_makes_it_again_by_its_class():
     again = DataSource.from_proto(message)
     assert isinstance(again, LakeSource)
     assert (again.table, again.tags) == ("snv_features", {"a": "b"})
+
+
+@watches(
+    "feast.infra.registry.file.FileRegistryStore",
+    "feast.infra.registry.file.FileRegistryStore get_registry_proto",
+    "feast.infra.registry.registry.REGISTRY_SCHEMA_VERSION",
+    "feast.protos.feast.core.Registry_pb2.Registry",
+)
+def test_feast__opens_a_registry_through_the_store_that_is_named(tmp_path):
+    """feature_repo/home.py answers for a file that is not there; Feast would write an empty one."""
+    from feast.infra.registry.registry import REGISTRY_SCHEMA_VERSION, Registry  # noqa: PLC0415
+    from feast.protos.feast.core.Registry_pb2 import Registry as RegistryProto  # noqa: PLC0415
+    from feast.repo_config import RegistryConfig  # noqa: PLC0415
+
+    from feature_repo.home import HomeRegistryStore, StoreWarning  # noqa: PLC0415
+
+    named = f"{HomeRegistryStore.__module__}.{HomeRegistryStore.__name__}"
+    config = RegistryConfig(registry_store_type=named, path=str(tmp_path / "home"))
+    with pytest.warns(StoreWarning, match="nothing is registered"):
+        registry = Registry("oncoframe", config, tmp_path)
+    assert isinstance(registry.cached_registry_proto, RegistryProto)
+    assert registry.cached_registry_proto.registry_schema_version == REGISTRY_SCHEMA_VERSION
+    assert not (tmp_path / "home").exists()
 
 
 @watches(

@@ -176,6 +176,7 @@ PATHS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::feature_repo.home.StoreWarning")  # of nothing known then
 @settings(max_examples=40, deadline=None)
 @given(history=histories, as_of=days, known_by=days, commits=st.integers(1, 3))
 @example(history=PLANTED, as_of=6, known_by=6, commits=1)
