@@ -1,17 +1,18 @@
 """Curves of a task with two classes, with bands over patients: the numbers behind the figures.
 
     predictions.parquet -> binary_answers -> event, risk, folds
-    event, risk, folds -> roc_curves, precision_recall, decision_curve, flexible_curve
+    event, risk, folds -> roc_curves, precision_recall, decision_curve
     event, risk -> threshold_table
+
+The flexible calibration curve is in :mod:`ml.evaluation.calibration`.
 
 An event is the class that is looked for; a risk is its out-of-fold probability. Pure NumPy and
 scikit-learn; drawing is in :mod:`ml.figures.binary`.
 
 References
 ----------
-Vickers AJ, Elkin EB. Decision curve analysis. Med Decis Making 2006;26:565-574. Van Calster B et
-al. A calibration hierarchy for risk models was defined. J Clin Epidemiol 2016;74:167-176. Wilson
-EB. Probable inference, the law of succession, and statistical inference. JASA 1927;22:209-212.
+Vickers AJ, Elkin EB. Decision curve analysis. Med Decis Making 2006;26:565-574. Wilson EB.
+Probable inference, the law of succession, and statistical inference. JASA 1927;22:209-212.
 """
 
 from collections.abc import Sequence
@@ -19,8 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from scipy.special import expit, logit
-from scipy.stats import binomtest, norm
+from scipy.stats import binomtest
 from sklearn.metrics import roc_curve
 
 from ml.intervals import CONFIDENCE, resamples
@@ -31,14 +31,6 @@ POINTS, BAND_RESAMPLES = 101, 400
 THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 #: Thresholds of a decision curve: beyond, the odds that weigh false alarms run away.
 _DECISIONS = np.linspace(0.01, 0.9, 90)
-#: Quantiles of the risks at which the spline of a flexible curve has its knots.
-#: Harrell FE. Regression modeling strategies. 2015, table 2.3, three knots.
-_KNOTS = (0.1, 0.5, 0.9)
-#: Risks nearer to 0 or 1 than this count as this near.
-_SMALLEST = 1e-6
-#: Events, and patients without it, that a flexible curve needs at least.
-FEWEST = 10
-_NEWTON_STEPS, _CONVERGED = 50, 1e-9
 _TWO = 2
 
 
@@ -248,61 +240,6 @@ def decision_curve(event: np.ndarray, risk: np.ndarray, *, seed: int) -> Decisio
     alarms = (weights * ~event) @ acts / total
     share = event.mean()
     return DecisionCurve(_curve(_DECISIONS, hits - odds * alarms), share - (1 - share) * odds)
-
-
-def flexible_curve(event: np.ndarray, risk: np.ndarray) -> Curve | None:
-    """Share of events at each predicted risk, without the assumption of a straight line.
-
-    Logistic regression on a restricted cubic spline of the logit; the band is that of the
-    regression. None where there are too few events, or too few without.
-
-    Parameters
-    ----------
-    event : (n,) array of bool
-    risk : (n,) array
-    """
-    if min(event.sum(), (~event).sum()) < FEWEST or len(np.unique(risk)) < len(_KNOTS):
-        return None
-    score = logit(np.clip(risk, _SMALLEST, 1 - _SMALLEST))
-    knots = np.unique(np.quantile(score, _KNOTS))
-    low, high = np.quantile(score, [0.01, 0.99])
-    grid = np.linspace(low, high, POINTS)
-    coefficients, covariance = _logistic(_spline(score, knots), event)
-    at = _spline(grid, knots)
-    spread = norm.ppf(0.5 + CONFIDENCE / 2) * np.sqrt(np.einsum("ij,jk,ik->i", at, covariance, at))
-    fitted = at @ coefficients
-    return Curve(expit(grid), expit(fitted), expit(fitted - spread), expit(fitted + spread))
-
-
-def _spline(x: np.ndarray, knots: np.ndarray) -> np.ndarray:
-    """(n, 2 or 3) basis: constant, line, and a cubic between the knots that is straight beyond."""
-    columns = [np.ones_like(x), x]
-    if len(knots) == len(_KNOTS):
-        first, middle, last = knots
-
-        def cube(at: float) -> np.ndarray:
-            return np.maximum(x - at, 0) ** 3
-
-        bent = cube(first) + (cube(last) * (middle - first) - cube(middle) * (last - first)) / (
-            last - middle
-        )
-        columns.append(bent / (last - first) ** 2)
-    return np.stack(columns, axis=1)
-
-
-def _logistic(design: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients of a logistic regression and their covariance, by Newton's method."""
-    # A trace of ridge: without it perfect separation has no finite solution.
-    ridge = 1e-6 * np.eye(design.shape[1])
-    coefficients = np.zeros(design.shape[1])
-    for _ in range(_NEWTON_STEPS):
-        expected = expit(design @ coefficients)
-        curvature = (design.T * (expected * (1 - expected))) @ design + ridge
-        step = np.linalg.solve(curvature, design.T @ (event - expected) - ridge @ coefficients)
-        coefficients = coefficients + step
-        if np.abs(step).max() < _CONVERGED:
-            break
-    return coefficients, np.linalg.inv(curvature)
 
 
 def threshold_table(

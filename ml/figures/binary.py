@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ml.evaluation.calibration import Curve as CalibrationCurve
 from ml.evaluation.curves import Curve, DecisionCurve, RocCurves
 from ml.figures.style import BLUE, FAINT, GRID, INK, ORANGE, new_figure, plain
 
@@ -56,7 +57,9 @@ def benefit_figure(found: DecisionCurve) -> Figure:
     return figure
 
 
-def calibration_figure(found: Curve | None, event: np.ndarray, risk: np.ndarray) -> Figure:
+def calibration_figure(
+    found: CalibrationCurve | None, event: np.ndarray, risk: np.ndarray
+) -> Figure:
     """Observed share at each predicted risk, and below it how the risks are spread.
 
     Parameters
@@ -70,7 +73,8 @@ def calibration_figure(found: Curve | None, event: np.ndarray, risk: np.ndarray)
     axes, below = figure.subplots(2, 1, height_ratios=[5, 1], sharex=True)
     axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=_DASHED, label="ideal")
     if found is not None:
-        _band(axes, found, "flexible curve")
+        ends = (found.predicted, found.observed, found.low, found.high)
+        _band(axes, Curve(*map(np.array, ends)), "flexible curve")
     axes.axhline(event.mean(), color=GRID, linewidth=1)
     axes.plot(risk.mean(), event.mean(), "D", color=ORANGE, markersize=6,
               label="means of all patients")  # fmt: skip

@@ -16,10 +16,10 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
+from ml.evaluation.calibration import flexible_curve
 from ml.evaluation.curves import (
     binary_answers,
     decision_curve,
-    flexible_curve,
     precision_recall,
     roc_curves,
 )

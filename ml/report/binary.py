@@ -5,10 +5,10 @@ predictions.parquet -> curves of ml.evaluation.curves -> figures, table of thres
 
 import polars as pl
 
+from ml.evaluation.calibration import flexible_curve
 from ml.evaluation.curves import (
     binary_answers,
     decision_curve,
-    flexible_curve,
     precision_recall,
     roc_curves,
     threshold_table,

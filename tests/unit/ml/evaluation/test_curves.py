@@ -2,15 +2,11 @@
 
 import numpy as np
 import pytest
-import statsmodels.api as sm
-from scipy.interpolate import CubicSpline
-from scipy.special import expit, logit
 from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_auc_score, roc_curve
 from statsmodels.stats.proportion import proportion_confint
 
 from ml.evaluation.curves import (
     decision_curve,
-    flexible_curve,
     precision_recall,
     roc_curves,
     threshold_table,
@@ -81,39 +77,6 @@ def test_decision_curve__is_hits_less_weighted_false_alarms(event, risk):
         odds = threshold / (1 - threshold)
         assert found.model.value[at] == pytest.approx((hits - alarms * odds) / N)
         assert found.everybody[at] == pytest.approx(event.mean() - (~event).mean() * odds)
-
-
-def test_flexible_curve__is_a_logistic_regression_on_a_natural_spline(event, risk):
-    """Another basis of the same splines gives the same curve, and statsmodels the same band."""
-    found = flexible_curve(event, risk)
-
-    score, at = logit(risk), logit(found.grid)
-    knots = np.quantile(score, [0.1, 0.5, 0.9])
-    basis = sm.add_constant(_natural(score, knots))
-    fitted = sm.GLM(event.astype(float), basis, family=sm.families.Binomial()).fit()
-    expected = fitted.get_prediction(sm.add_constant(_natural(at, knots)))
-    linear = expected.linpred
-    np.testing.assert_allclose(found.value, expit(linear.predicted), atol=1e-4)
-    np.testing.assert_allclose(
-        np.stack([found.low, found.high], axis=1), expit(linear.conf_int()), atol=1e-3
-    )
-
-
-def _natural(x: np.ndarray, knots: np.ndarray) -> np.ndarray:
-    """Two natural cubic splines through unit values at knots, straight beyond the ends."""
-    columns = []
-    for values in ([0, 1, 0], [0, 0, 1]):
-        spline = CubicSpline(knots, values, bc_type="natural")
-        inside = spline(np.clip(x, knots[0], knots[-1]))
-        below, above = np.minimum(x - knots[0], 0), np.maximum(x - knots[-1], 0)
-        columns.append(inside + below * spline(knots[0], 1) + above * spline(knots[-1], 1))
-    return np.stack(columns, axis=1)
-
-
-def test_flexible_curve__too_few_events_have_none(risk):
-    """A curve through nine events would be read as one."""
-    assert flexible_curve(np.arange(N) < 9, risk) is None
-    assert flexible_curve(np.arange(N) < 100, np.full(N, 0.3)) is None
 
 
 def test_threshold_table__shares_and_their_intervals(event, risk):

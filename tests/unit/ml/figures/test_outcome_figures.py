@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ml.evaluation import calibration
 from ml.evaluation.curves import Curve, DecisionCurve, RocCurves
 from ml.evaluation.survival import HorizonCalibration, HorizonGroup
 from ml.figures.binary import (
@@ -55,7 +56,9 @@ def test_benefit_figure__model_everybody_and_nobody():
     np.testing.assert_array_equal(line(figure, "act on the model"), [GRID, CURVE.value])
 
 
-@pytest.mark.parametrize("curve", [CURVE, None])
+@pytest.mark.parametrize(
+    "curve", [calibration.Curve((0.1, 0.9), (0.2, 0.7), (0.0, 0.5), (0.4, 0.9)), None]
+)
 def test_calibration_figure__means_and_how_risks_are_spread(curve):
     event = np.array([True, False, False, False])
     risk = np.array([0.9, 0.02, 0.01, 0.35])
