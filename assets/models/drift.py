@@ -8,7 +8,7 @@ The one way to a verdict: the drift report of the champion and the gate of a cha
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
@@ -19,6 +19,7 @@ from assets.training.measurement import frame_provenance
 from assets.training.sidecar import read_sidecar
 from ml.drift.comparison import DriftReport, Predictions, Window, compare
 from ml.frames.frame import Frame, read_frame
+from ml.promotion.comparison import Champion
 from ml.serving.model import ServedModel
 from ml.study.definition import Study
 from ml.training.procedure import JUDGED_REPEAT
@@ -42,6 +43,11 @@ class AskedModel:
 
     stored: StoredModel
     served: ServedModel
+
+    @classmethod
+    def of(cls, released: Champion) -> Self | None:
+        """The model of a version; None where an older version stored it in another form."""
+        return None if released.served is None else cls(released.model, released.served)
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def _drift_report(study_name: str) -> dg.AssetsDefinition:
             settings.frames_dir,
             reference=champion.frame_id,
             current=latest_frame(context.instance, frame_key),
-            model=AskedModel(asked.model, asked.served),
+            model=AskedModel.of(asked),
         )
         folder = settings.reports_dir / study_name / "drift" / judged.verdict.name
         files = write_report(judged.report, folder)

@@ -103,7 +103,7 @@ def judge_challenger(
         reference=version.frame_id,
         current=everyone,
         since=_as_of(place.frames_dir, champion.frame_id) if champion else None,
-        model=AskedModel(own.model, own.served),
+        model=AskedModel.of(own),
     ).verdict
     store_verdict(place.drift_dir, verdict)
     return verdict

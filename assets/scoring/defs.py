@@ -26,6 +26,7 @@ from orchestration.studies.champions import (
     no_champion,
     opened_champion,
     scored_studies,
+    stored_otherwise,
 )
 
 CHECK = "every_patient_has_a_score"
@@ -78,6 +79,9 @@ def _scores(study_name: str) -> dg.AssetsDefinition:
         frame = read_frame(settings.frames_dir / frame_id)
         refuse_other_measures(read_frame(settings.frames_dir / version.frame_id), frame)
         champion = opened_champion(settings, version)
+        if champion.served is None:
+            context.log.warning("Nobody was scored: %s", stored_otherwise(version.label))
+            return
         scored = score(
             lake,
             study_name,

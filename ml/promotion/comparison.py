@@ -126,11 +126,20 @@ class Challenge:
 
 @dataclass(frozen=True)
 class Champion:
-    """The model that is released now: its training, and itself to ask about newcomers."""
+    """The model that is released now.
+
+    Parameters
+    ----------
+    training, model
+        What it comes from, with what it said out of fold.
+    served
+        Itself, to ask about newcomers; None where an older version stored it in another form. It
+        then stands by what it said.
+    """
 
     training: StoredTraining
     model: StoredModel
-    served: ServedModel
+    served: ServedModel | None
 
 
 def challenge(frame: Frame, challenger: StoredTraining, champion: Champion | None) -> Challenge:
@@ -283,12 +292,13 @@ def _answers(frame: Frame, patients: np.ndarray, champion: Champion) -> tuple[_A
     stored, served = _out_of_fold(champion.model), champion.served
     new = ~np.isin(patients, known)
     ids = np.array(list(stored.places))
-    said = stored.of(ids, served.classes)
-    if new.any():
+    classes = stored.classes if served is None else served.classes
+    said = stored.of(ids, classes)
+    if new.any() and served is not None:
         asked = served.probabilities(served.features_of(frame).loc[new])
         ids = np.concatenate([ids, patients[new]])
         said = np.concatenate([said, asked])
-    return _Answers(ids, served.classes.astype(str), said), known
+    return _Answers(ids, classes.astype(str), said), known
 
 
 def _majority(patients: np.ndarray, labels: np.ndarray) -> _Answers:

@@ -11,7 +11,7 @@ from ml.registry.model_version import ModelVersion
 from ml.registry.store import Store
 from ml.registry.tracker import as_refusal
 from ml.registry.trainings import training_of_run
-from ml.serving.model import ServedModel, load_served
+from ml.serving.model import OlderForm, ServedModel, load_served
 from ml.training.stored import StoredModel, StoredTraining
 from oncoframe.errors import PromotionError
 
@@ -52,7 +52,10 @@ def opened(version: ModelVersion, *, store: Store) -> Champion:
     """
     training = training_of_run(version.training_run_id, store=store)
     model = _model_of(version, training)
-    return Champion(training, model, load_version(version, store=store))
+    try:
+        return Champion(training, model, load_version(version, store=store))
+    except OlderForm:
+        return Champion(training, model, None)
 
 
 def files_hold(version: ModelVersion, training: StoredTraining, *, store: Store) -> bool:

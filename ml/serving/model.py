@@ -60,6 +60,10 @@ _MODEL, _ABOUT = "model.skops", "served.json"
 SET, ABSTAINED, WHY, MODALITIES = "prediction_set", "abstained", "abstained_because", "modalities"
 
 
+class OlderForm(StudyError):
+    """A model that this version cannot ask, because an older one stored it in another form."""
+
+
 @dataclass(frozen=True)
 class ServedModel:
     """A model of all patients of a frame, ready to be asked about others.
@@ -198,11 +202,13 @@ def load_served(folder: Path) -> ServedModel:
     Raises
     ------
     StudyError
-        If the file holds a type that is not trusted, or an older version wrote it.
+        If the file holds a type that is not trusted.
+    OlderForm
+        If an older version wrote it.
     """
     about = json.loads((folder / _ABOUT).read_text("utf-8"))
     if not {"inputs", "calibrator"} <= set(about):
-        raise StudyError(
+        raise OlderForm(
             "the model was stored in the form of an older version",
             where=str(folder),
             hint="Train again: oncoframe train STUDY.",

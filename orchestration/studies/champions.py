@@ -62,6 +62,11 @@ def no_champion(*studies: str) -> str:
     )
 
 
+def stored_otherwise(label: str) -> str:
+    """What to do about a champion that cannot be asked, in a sentence."""
+    return f"{label} was stored in the form of an older version; train again, and promote that"
+
+
 def scored_studies() -> list[str]:
     """Studies whose models can be asked about patients: those that predict classes."""
     return [name for name in study_names() if load_study(name).label.kind == "class"]

@@ -108,6 +108,19 @@ def probabilities(rng, n: int, k: int = 2) -> np.ndarray:
     return rng.dirichlet(np.ones(k), size=n)
 
 
+def test_challenge__a_champion_that_cannot_be_asked_stands_by_what_it_said(tmp_path, rng, patients):
+    """A home whose champion an older version stored could never train its way out of it."""
+    labels = [CLASSES[i % 3 == 0] for i in range(40)]
+    challenger = training(tmp_path / "b", patients, probabilities(rng, 40))
+    old = training(tmp_path / "a", patients[:25], probabilities(rng, 25))
+    of_today = frame(patients, labels, rng.normal(size=40))
+
+    found = challenge(of_today, challenger, Champion(old, old.best, None))
+
+    assert (found.has_champion, found.overall.patients, found.left_out) == (True, 25, 15)
+    assert (found.newcomers, found.on_newcomers) == (0, None)
+
+
 def test_challenge__is_what_a_loop_finds(tmp_path, rng, patients):
     """Newcomers are asked, the others answered out of fold; intervals are paired."""
     labels = [CLASSES[i % 3 == 0] for i in range(40)]
