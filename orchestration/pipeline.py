@@ -153,6 +153,7 @@ class Pipeline:
         }
         self._features(failed, retry=True)
         self._biomarkers()
+        self.fill_store()
         return self._report(failed, start)
 
     def _report(self, worked_on: dict[str, list[str]], start: float) -> RunReport:

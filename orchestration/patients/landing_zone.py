@@ -18,7 +18,7 @@ from assets.imaging.contract import CONTRACT
 from assets.imaging.copies import Copy, Deidentification, with_copies
 from assets.imaging.deid_rules import SHORTEST_KEY_BYTES
 from assets.landing import intake
-from assets.landing.samplesheet import read_samplesheet
+from assets.landing.samplesheet import OPTICS, read_samplesheet
 from oncoframe.contracts import Status
 from oncoframe.errors import SettingsError
 from oncoframe.extraction import LandedFile
@@ -106,7 +106,8 @@ def make_copies(zone: LandingZone, lake: Lake, settings: Settings, progress: Pro
 
 def _task(zone: LandingZone, copy: Copy) -> Task:
     [row] = zone.sheet.filter(path=str(copy.target)).iter_rows(named=True)
-    file = LandedFile(**{**row, "path": copy.source, "status": Status.PERFORMED}, sha256="")
+    told = {name: value for name, value in row.items() if name not in OPTICS}
+    file = LandedFile(**{**told, "path": copy.source, "status": Status.PERFORMED}, sha256="")
     return Task(copy.patient_id, file.modality, (file,))
 
 

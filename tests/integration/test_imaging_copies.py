@@ -46,6 +46,7 @@ from orchestration.settings import Settings
 
 PHANTOM = make_phantom(PhantomShape(size=(6, 30, 32), tumour_mm=8.0, has_cavity=False), seed=6)
 DAY = datetime(2024, 5, 17, tzinfo=UTC)
+PERFORMED = {"collected_on": DAY, "status": "performed"}
 HEADER = "patient_id,modality,path,collected_on,status,reference_build,tool,site\n"
 
 
@@ -302,8 +303,8 @@ def as_medium(landed: Path, folder: Path) -> Path:
 def test_copies__of_any_layout_give_the_same_row(how, landed, tmp_path, lay):
     """Archives, downloads and CDs lay files out in their own way; the tumour stays the same."""
     place = lay(landed, tmp_path / "laid_out")
-    rows = [("P1", "ct", str(place), DAY, "performed", None, None, None, None)]
-    _, [copy] = with_copies(pl.DataFrame(rows, schema=SCHEMA, orient="row"), how)
+    rows = [{"patient_id": "P1", "modality": "ct", "path": str(place), **PERFORMED}]
+    _, [copy] = with_copies(pl.DataFrame(rows, schema=SCHEMA), how)
     write_copy("P1", copy.source, copy.target, how)
     expected = extract(landed, reference_build=None)
     found = extract(copy.target, reference_build=None)
@@ -327,9 +328,9 @@ def test_write_copy__reads_from_object_storage(how, landed, bucket):
 
 def test_with_copies__takes_a_dicomdir_for_its_folder(how, landed):
     (landed / "DICOMDIR").write_bytes(b"")
-    rows = [("P1", "ct", str(landed / "DICOMDIR"), DAY, "performed", None, None, None, None)]
-    rows += [("P1", "snv", "/x/doe.vcf", DAY, "performed", None, None, None, None)]
-    sheet = pl.DataFrame(rows, schema=SCHEMA, orient="row")
+    paths = {"ct": str(landed / "DICOMDIR"), "snv": "/x/doe.vcf"}
+    rows = [{"patient_id": "P1", "modality": m, "path": p, **PERFORMED} for m, p in paths.items()]
+    sheet = pl.DataFrame(rows, schema=SCHEMA)
     changed, [copy] = with_copies(sheet, how)
     assert copy.source == str(landed)
     assert changed["path"].to_list() == [str(copy.target), "/x/doe.vcf"]

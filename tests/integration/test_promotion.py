@@ -178,7 +178,7 @@ def test_review__holds_newcomers_against_both(twice):
     metrics = next(c for c in lines[1].details["conditions"] if c["name"] == "metrics")
 
     assert "Against the champion on 90 patients" in metrics["sentence"]
-    assert "Against the most frequent class on 60" in str(lines[0].details["conditions"])
+    assert "Against the class shares on 60" in str(lines[0].details["conditions"])
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,9 @@ pytestmark = pytest.mark.real_data
 READERS: dict[str, Callable[..., Extraction]] = {
     "snv_vcf": snv.extract, "sv_vcf": sv.extract, "cnv_calls": cnv.extract,
 }  # fmt: skip
-#: Files that htslib does not read to their end, or whose records its writer refuses.
-NOT_WRITTEN = {"manta-0.29.6.vcf", "manta-1.1.1.vcf"}
+#: Files that htslib does not read to their end, or whose records its writer refuses; and one whose
+#: counts stand in columns of its own behind the samples, for which BCF has no place.
+NOT_WRITTEN = {"manta-0.29.6.vcf", "manta-1.1.1.vcf", "colo829_somatic_novobreak.vcf"}
 
 
 def said(extract: Callable[..., Extraction], path: Path) -> dict[str, Any] | str:

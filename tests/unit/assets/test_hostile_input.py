@@ -182,7 +182,7 @@ CASES: dict[str, tuple[str, Callable[[], Iterator[bytes]], str | dict[str, objec
     "table: 255 MB of long names": (
         "expression",
         lambda: repeated(b"gene\tcount\n", (b"G" * 490 + b"\t1\n") * 32_000, 16),
-        {"used": 512_000},
+        {"used": 1},  # all lines say the same
     ),
     "fusions: millions of calls": (
         "fusion", lambda: repeated(FUSION, b"A--B\t9\t9\tA\tB\n" * 1_000_000, 4), "WrongFormat",

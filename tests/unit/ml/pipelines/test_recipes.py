@@ -75,21 +75,14 @@ def test_rare_column_filter__decides_on_training_patients_only():
     assert fitted.transform(test).tolist() == test.tolist()
 
 
-def test_class_weighted__ties_go_to_the_larger_class():
-    """Fully balanced weights would send every patient without a finding to the rarest class."""
+def test_class_weighted__pretends_no_frequencies():
+    """Weights teach what tells a rare class apart, and not that it is frequent."""
     labels = np.repeat(["common", "rare"], [30, 10])
     blind = np.zeros((40, 1))
 
-    by_power = {
-        power: ClassWeighted(DummyClassifier(strategy="prior"), power=power)
-        .fit(blind, labels)
-        .predict_proba(blind)[0]
-        for power in (0.0, 0.5, 1.0)
-    }
-
-    np.testing.assert_allclose(by_power[0.0], [0.75, 0.25])
-    np.testing.assert_allclose(by_power[0.5], np.sqrt([30, 10]) / np.sqrt([30, 10]).sum())
-    np.testing.assert_allclose(by_power[1.0], [0.5, 0.5])
+    for power in (0.0, 0.5, 1.0):
+        model = ClassWeighted(DummyClassifier(strategy="prior"), power=power).fit(blind, labels)
+        np.testing.assert_allclose(model.predict_proba(blind)[0], [0.75, 0.25])
 
 
 VARIANTS = {

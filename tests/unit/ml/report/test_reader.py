@@ -118,7 +118,7 @@ def test_headline__names_what_is_not_beaten(written):
         "result.json", majority_share=0.85, majority="CML", best_by="accuracy",
         simplest={**best, "recipe": "prototypes", "accuracy": 0.801},
         rivals=[{**rival, "kind": "simplest", "is_beaten": False},
-                {**rival, "kind": "baseline", "name": "plain", "is_beaten": True}],
+                {**rival, "kind": "constant", "name": "plain", "is_beaten": True}],
     )  # fmt: skip
     page = study_page(written.training, written.frame)
     tile = next(tile for tile in page.headline if tile.name == "Accuracy")

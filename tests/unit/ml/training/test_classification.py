@@ -116,7 +116,7 @@ def test_train__model_of_all_patients_takes_the_typical_patient(study, frame_dir
     for row in result.results:
         answer = row.served.predict(row.typical_patient)
         assert answer.filter(like="p[").shape == (1, 3)
-        assert row.served.columns == tuple(row.typical_patient)
+        assert row.served.inputs.columns == tuple(row.typical_patient)
 
 
 def test_training_result__as_dict_is_the_json_of_the_command_line(study, frame_dir):
