@@ -66,7 +66,8 @@ class Inputs:
         Axis -> names by position when the model was trained. Positions are only appended, so a
         longer vector of the same home says more than the model can use, and nothing else.
     unused
-        Columns of the frame that it was trained on and does not take.
+        Columns of the frame that it was trained on and does not take, those that were empty in it
+        among them: another table may have values there.
     usual
         Modality -> inputs that were known of the median training patient with the assay.
     """
@@ -98,7 +99,7 @@ class Inputs:
             performed={c.modality: n for n, c in about.items() if c.kind == "performed"},
             blocks=blocks,
             axes={block.axis: frame.dictionaries[block.axis] for block in blocks.values()},
-            unused=tuple(sorted(set(about) - taken)),
+            unused=tuple(sorted({*about, *map(decode, frame.sidecar.empty_columns)} - taken)),
         )
         known = inputs.known(features)
         usual = {m: float(np.median(n[n > 0])) for m, n in known.items() if n.any()}

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import httpx
@@ -276,3 +277,16 @@ def test_features_of__a_column_that_nobody_of_a_frame_has_is_not_known(model, fr
     bare = empty.model_copy(update={"empty_columns": {}})
     with pytest.raises(StudyError, match="the frame lacks columns that the model takes"):
         model.features_of(Frame(bare, without.rows, frame.dictionaries))
+
+
+def test_predict__leaves_aside_a_column_that_was_empty_in_training(frame, model, expected):
+    """Feast serves a column that nobody of the cohort had; the frame dropped it."""
+    empty = {"clinical_features__ldh": about("clinical")}
+    sidecar = frame.sidecar.model_copy(update={"empty_columns": empty})
+    learned_from = Frame(sidecar, frame.rows, frame.dictionaries)
+    matrix = design_matrix(learned_from, ["clinical", "expression"])
+    knowing = replace(model, inputs=Inputs.of(learned_from, matrix.features))
+
+    answer = knowing.predict(frame.rows.with_columns(clinical_features__ldh=pl.lit(300.0)))
+
+    np.testing.assert_allclose(answer.filter(like="p["), expected, atol=1e-9)
