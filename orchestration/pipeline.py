@@ -11,7 +11,8 @@ that lies there now: their data version says from which.
 import re
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -239,7 +240,7 @@ class Pipeline:
         ops = {
             key.to_python_identifier(): {"config": value} for key, value in (config or {}).items()
         }
-        graph = self._definitions.resolve_asset_graph()
+        graph = self._graph
         # Judging the whole cohort again after each chunk of patients is left to its schedule.
         checks = {
             check
@@ -322,7 +323,7 @@ class Pipeline:
         if made_from(self.instance, map(dg.AssetKey, tables), version):
             return
         with self.progress.task(stage, 1) as advance:
-            keys = self._definitions.resolve_asset_graph().asset_keys_for_group(group(stage))
+            keys = self._graph.asset_keys_for_group(group(stage))
             self.materialize(sorted(keys))
             advance()
 
@@ -332,11 +333,22 @@ class Pipeline:
         return self._build(self.settings, self.progress)
 
     @cached_property
+    def _graph(self) -> Any:
+        with _quiet_about_sensors():
+            return self._definitions.resolve_asset_graph()
+
+    @cached_property
     def _job(self) -> dg.JobDefinition:
-        with warnings.catch_warnings():
-            # Dagster rebuilds every sensor with a beta parameter of its own.
-            warnings.simplefilter("ignore", dg.BetaWarning)
+        with _quiet_about_sensors():
             return self._definitions.resolve_implicit_global_asset_job_def()
+
+
+@contextmanager
+def _quiet_about_sensors() -> Iterator[None]:
+    """Keep quiet that Dagster rebuilds every sensor with a beta parameter of its own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        yield
 
 
 def open_instance(folder: Path) -> dg.DagsterInstance:
