@@ -132,7 +132,7 @@ def plan(home: Path) -> list[Migrated]:
     """
     lake = Lake(home / "lake")
     _, number = _said(home)
-    return [_tried(lake, table, todo) for table, todo in _due(lake, number).items()]
+    return [_tried(lake, table, steps) for table, steps in _due(lake, number).items()]
 
 
 def migrate(home: Path, *, now: datetime) -> Path | None:
@@ -163,15 +163,15 @@ def migrate(home: Path, *, now: datetime) -> Path | None:
         backup = home / "backups" / f"before-migration-{now:%Y%m%dT%H%M%S}"
         for table in due:
             shutil.copytree(lake.path(table), backup / "lake" / table)
-    for table, todo in due.items():
+    for table, steps in due.items():
         with lake.lock(table):
             write_deltalake(
                 lake.path(table),
-                _explained(lake, table, _changed(lake, table, todo).collect().to_arrow()),
+                _explained(lake, table, _changed(lake, table, steps).collect().to_arrow()),
                 mode="overwrite",
                 schema_mode="overwrite",
                 commit_properties=CommitProperties(
-                    custom_metadata={_COMMIT_KEY: str(todo[-1].number)}
+                    custom_metadata={_COMMIT_KEY: str(steps[-1].number)}
                 ),
             )
     mark(home)
@@ -217,9 +217,9 @@ def _done(lake: Lake, table: str) -> int:
     return int(commit.get(_COMMIT_KEY, 0))
 
 
-def _changed(lake: Lake, table: str, todo: list[Migration]) -> pl.LazyFrame:
+def _changed(lake: Lake, table: str, steps: list[Migration]) -> pl.LazyFrame:
     rows = lake.scan(table)
-    for migration in todo:
+    for migration in steps:
         rows = migration.tables[table](rows)
     return rows
 
@@ -235,9 +235,9 @@ def _explained(lake: Lake, table: str, rows: pa.Table) -> pa.Table:
     return rows.cast(pa.schema(fields))
 
 
-def _tried(lake: Lake, table: str, todo: list[Migration]) -> Migrated:
+def _tried(lake: Lake, table: str, steps: list[Migration]) -> Migrated:
     before = lake.scan(table)
-    after = _changed(lake, table, todo)
+    after = _changed(lake, table, steps)
     try:
         old, new = before.collect_schema(), after.collect_schema()
         touched = [name for name in new if old.get(name) != new[name]]
@@ -246,14 +246,14 @@ def _tried(lake: Lake, table: str, todo: list[Migration]) -> Migrated:
     except pl.exceptions.PolarsError as error:
         # What Polars says repeats values of patients.
         raise HomeError(
-            f"migration {todo[-1].number} cannot be applied",
+            f"migration {steps[-1].number} cannot be applied",
             where=f"table {table}",
             got=type(error).__name__,
             hint="Nothing was changed.",
         ) from None
     if counts[0] != counts[1]:
         raise HomeError(
-            f"migration {todo[-1].number} loses rows or makes some up",
+            f"migration {steps[-1].number} loses rows or makes some up",
             where=f"table {table}",
             expected=f"{counts[0]} rows",
             got=str(counts[1]),
@@ -262,7 +262,7 @@ def _tried(lake: Lake, table: str, todo: list[Migration]) -> Migrated:
     return Migrated(
         table,
         counts[0],
-        [migration.words for migration in todo],
+        [migration.words for migration in steps],
         added=[name for name in new if name not in old],
         removed=[name for name in old if name not in new],
         retyped=[name for name in new if name in old and old[name] != new[name]],
